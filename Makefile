@@ -1,0 +1,47 @@
+# `make demo` and `make test` are all that a fresh machine needs: Python 3.11 with pip, and make.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: test check demo test-deep test-floor bench clean
+
+test: .venv/ready
+	$(BIN)/python -m pytest
+
+check: .venv/ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+demo: .venv/demo-ready
+	$(BIN)/rekindle demo
+
+# Thousands of examples for every law of the chain.
+test-deep: .venv/ready
+	REKINDLE_HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest tests/property
+
+# The suite on the oldest releases that pyproject.toml admits.
+test-floor: .venv-floor/ready
+	.venv-floor/bin/python -m pytest tests/unit tests/contract tests/migrations
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+
+.venv/demo-ready: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+.venv/ready: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --editable '.[postgresql,mariadb-asyncio]' --group test --group check
+	touch $@ .venv/demo-ready
+
+.venv-floor/ready: pyproject.toml tests/floor.txt
+	$(PYTHON) -m venv .venv-floor
+	.venv-floor/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	.venv-floor/bin/python -m pip install --quiet --editable '.[postgresql,mariadb-asyncio]' --group test \
+		--constraint tests/floor.txt
+	touch $@
+
+clean:
+	rm -rf .venv .venv-floor .hypothesis .pytest_cache .mypy_cache .ruff_cache dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

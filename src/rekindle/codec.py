@@ -1,0 +1,216 @@
+"""
+Between the model and what a row holds: (schema version, payload text).
+
+Pure. The payload stays text until pydantic reads it, so that a current row costs no dict. Whatever one of the databases
+would refuse is refused here, for all of them.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError, from_json, to_json
+
+from rekindle.errors import InvalidPayloadError, NewerSchemaError, Problem, SecretMaterialError
+from rekindle.schema import CURRENT, VERSIONS, Change, Document, SessionMetadata
+from rekindle.secret_guard import SecretGuard
+from rekindle.upcasting import problems, validate, walk
+
+MAX_PAYLOAD_BYTES = 8 * 1024 * 1024
+"""Half of MariaDB's default max_allowed_packet, so that a payload and its archive fit in one statement each."""
+
+MAX_PROMOTED_LENGTH = 255
+"""In characters: what an index key of every supported database can hold."""
+
+_PROMOTED = ("realm_id", "provider", "model", "instance_id", "comms_name")
+
+
+class Decoded(NamedTuple):
+    """What a payload says: the model, the number it was stored with, and what the upcast altered."""
+
+    metadata: SessionMetadata
+    schema_version: int
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """What a row holds: the payload, its schema version, and the values promoted to columns."""
+
+    payload: str
+    schema_version: int
+    realm: str | None
+    provider: str
+    model: str
+    instance_id: str | None
+    comms_name: str | None
+
+
+def decode(payload: str | bytes, schema_version: int) -> Decoded:
+    """
+    Read what a row holds; `schema_version` is the row's column.
+
+    Raises NewerSchemaError, InvalidPayloadError or UpcastError, none of them with a session id: the caller knows it.
+    """
+    if schema_version > CURRENT:
+        raise NewerSchemaError(schema_version, CURRENT)
+    if schema_version == CURRENT:
+        try:
+            metadata = SessionMetadata.model_validate_json(payload)
+        except ValidationError:
+            pass  # the long way round finds out whether it is older content, or says what is wrong
+        else:
+            if metadata.schema_version == CURRENT and not _has_unknown_keys(metadata):
+                return Decoded(metadata, CURRENT, ())
+    upcast = walk(parse(payload))
+    return Decoded(validate(upcast.document), upcast.from_version, upcast.changes)
+
+
+def _has_unknown_keys(metadata: SessionMetadata) -> bool:
+    """Older content that is valid at the current version can only hide among keys that the model does not know."""
+    binding = metadata.auth_binding
+    return bool(
+        metadata.__pydantic_extra__
+        or metadata.tooling.__pydantic_extra__
+        or (binding is not None and binding.__pydantic_extra__)
+    )
+
+
+def parse(payload: str | bytes) -> Any:
+    """Parse JSON as every database would take it; a payload that is too large or too deep is refused unparsed."""
+    size = len(payload)
+    if size > MAX_PAYLOAD_BYTES or (
+        isinstance(payload, str) and size * 4 > MAX_PAYLOAD_BYTES and len(payload.encode()) > MAX_PAYLOAD_BYTES
+    ):
+        raise InvalidPayloadError((Problem("", f"is larger than {MAX_PAYLOAD_BYTES} bytes"),))
+    try:
+        return from_json(payload, allow_inf_nan=False)
+    except ValueError as error:
+        raise InvalidPayloadError((Problem("", f"is not JSON ({error})"),)) from None
+
+
+def canonical(payload: str) -> bytes:
+    """
+    Say a document so that two texts of equal content are equal.
+
+    The order of keys does not count; 1, 1.0 and true stay apart.
+    """
+    return json.dumps(parse(payload), sort_keys=True, ensure_ascii=False).encode()
+
+
+def encode(metadata: SessionMetadata, write_version: int, guard: SecretGuard | None) -> Encoded:
+    """
+    Say a document at `write_version`, checked as strictly as it would be on load, and stamp the model.
+
+    The model is the caller's to change, so nothing about it is taken on trust. Raises InvalidPayloadError, also for
+    what `write_version` cannot say, and SecretMaterialError.
+    """
+    metadata.schema_version = CURRENT
+    text = _serialize(_revalidated(metadata))
+    document: Document = parse(text)
+    refuse_unstorable(document)
+    refuse_secrets(document, guard)
+    if changes := walk(document).changes:
+        # On load the key would be read as what it meant in an earlier version.
+        reason = "the name belongs to an earlier schema version"
+        raise InvalidPayloadError(tuple(Problem(change.path, reason) for change in changes))
+    if write_version < CURRENT:
+        for version in range(CURRENT, write_version, -1):
+            document = _downcast(document, version)
+        text = to_json(document)
+    return _promoted(metadata, text.decode(), write_version)
+
+
+def _serialize(metadata: SessionMetadata) -> bytes:
+    try:
+        return to_json(metadata, inf_nan_mode="constants")
+    except (PydanticSerializationError, RecursionError, ValueError) as error:
+        raise InvalidPayloadError((Problem("", f"cannot be written as JSON ({type(error).__name__})"),)) from None
+
+
+def _revalidated(metadata: SessionMetadata) -> SessionMetadata:
+    with warnings.catch_warnings():
+        # A wrong type in the model makes the serializer warn; validation, next, names it as an error.
+        warnings.simplefilter("ignore")
+        text = _serialize(metadata)
+    try:
+        return SessionMetadata.model_validate_json(text)
+    except ValidationError as error:
+        raise InvalidPayloadError(problems(error, parse(text))) from None
+
+
+def adopt(payload: str, write_version: int, guard: SecretGuard | None) -> Encoded:
+    """
+    Take over a document that another program or release stored.
+
+    Up to `write_version` the text stays as it is, to be upcast on load and archived by the first save; above, it is
+    said anew. Raises what decode and encode raise.
+    """
+    document = parse(payload)
+    upcast = walk(document)
+    metadata = validate(upcast.document)
+    if upcast.from_version > write_version or (upcast.from_version == CURRENT and not upcast.changes):
+        return encode(metadata, write_version, guard)
+    refuse_unstorable(document)
+    refuse_secrets(document, guard)
+    # Older content under the current number goes in below it, or the first load would take the number's word.
+    return _promoted(metadata, payload, min(upcast.from_version, CURRENT - 1))
+
+
+def _downcast(document: Document, version: int) -> Document:
+    downcast = VERSIONS[version].downcast
+    if downcast is None:
+        raise InvalidPayloadError((Problem("", f"schema version {version - 1} cannot be written by this release"),))
+    document, unsayable = downcast(document)
+    if unsayable:
+        reason = f"cannot be said in schema version {version - 1}"
+        raise InvalidPayloadError(tuple(Problem(path, reason) for path in unsayable))
+    return document
+
+
+def _promoted(metadata: SessionMetadata, payload: str, schema_version: int) -> Encoded:
+    """Put a payload beside the values that listings filter by."""
+    long = [name for name in _PROMOTED if len(getattr(metadata, name) or "") > MAX_PROMOTED_LENGTH]
+    if long:
+        reason = f"is longer than {MAX_PROMOTED_LENGTH} characters"
+        raise InvalidPayloadError(tuple(Problem(name, reason) for name in long))
+    return Encoded(
+        payload=payload,
+        schema_version=schema_version,
+        realm=metadata.realm_id,
+        provider=metadata.provider.value,
+        model=metadata.model,
+        instance_id=metadata.instance_id,
+        comms_name=metadata.comms_name,
+    )
+
+
+def refuse_secrets(document: Document, guard: SecretGuard | None) -> None:
+    """Raise SecretMaterialError when the guard finds something; None stands for no guard."""
+    if guard is not None and (finding := guard(document)) is not None:
+        raise SecretMaterialError(finding.path, finding.kind)
+
+
+def refuse_unstorable(document: Document) -> None:
+    """Refuse the values that one of the databases, or the JSON standard, would not take."""
+    pending: list[tuple[str, Any]] = [("", document)]
+    while pending:
+        path, value = pending.pop()
+        if isinstance(value, dict):
+            for key, child in value.items():
+                child_path = f"{path}.{key}" if path else key
+                if "\x00" in key:
+                    raise InvalidPayloadError((Problem(path, "a key contains NUL"),))
+                pending.append((child_path, child))
+        elif isinstance(value, list):
+            pending.extend((f"{path}.{index}", child) for index, child in enumerate(value))
+        elif isinstance(value, str):
+            if "\x00" in value:
+                raise InvalidPayloadError((Problem(path, "contains NUL"),))
+        elif isinstance(value, float) and not isfinite(value):
+            raise InvalidPayloadError((Problem(path, "is not a finite number"),))

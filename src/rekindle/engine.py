@@ -1,0 +1,165 @@
+"""
+Engines as rekindle wants them, and what their failures are called.
+
+Connections are in AUTOCOMMIT until somebody asks for a transaction: a read then costs no BEGIN and ROLLBACK, and a
+write of one statement is its own transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy import URL, Dialect, Engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+
+from rekindle.errors import DatabaseUnavailableError, UnsupportedDatabaseError
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+SQLITE_BUSY_SECONDS = 15
+"""How long a write waits for another process's write; SQLite admits one at a time."""
+
+_SUPPORTED = {"sqlite", "postgresql", "mysql", "mariadb"}
+_ASYNC_DRIVERS = {"sqlite": "aiosqlite", "postgresql": "psycopg", "mysql": "aiomysql", "mariadb": "aiomysql"}
+_SYNC_DRIVERS = {"sqlite": "pysqlite", "postgresql": "psycopg", "mysql": "pymysql", "mariadb": "pymysql"}
+_TRANSACTION = {"sqlite": "SERIALIZABLE"}
+
+TRANSACTION_LEVEL = "READ COMMITTED"
+
+
+def transaction_level(dialect: Dialect) -> str:
+    """Name the isolation level of a write of several statements: what the engine's compare-and-swap needs, no more."""
+    return _TRANSACTION.get(dialect.name, TRANSACTION_LEVEL)
+
+
+def redacted(url: str | URL) -> str:
+    """Show a URL without its password, also when it is no URL."""
+    try:
+        url = make_url(url)
+    except ArgumentError:
+        return "the given database URL"
+    secrets = {key: "***" for key in url.query if key in {"password", "passwd", "sslpassword"}}
+    return url.update_query_dict(secrets).render_as_string(hide_password=True)
+
+
+def create_engine(url: str | URL) -> Engine:
+    """Make an engine for one of the supported databases; nothing is connected yet."""
+    with _named(url):
+        target = _with_driver(url, _SYNC_DRIVERS)
+        engine = sa.create_engine(target, isolation_level="AUTOCOMMIT", **_options(target))
+    _prepare(engine)
+    return engine
+
+
+def create_async_engine(url: str | URL) -> AsyncEngine:
+    """Make the same engine for asyncio."""
+    with _named(url):
+        # Here and not above: the synchronous path does not pay for asyncio.
+        from sqlalchemy.ext.asyncio import create_async_engine as create  # noqa: PLC0415
+
+        target = _with_driver(url, _ASYNC_DRIVERS)
+        engine = create(target, isolation_level="AUTOCOMMIT", **_options(target))
+    _prepare(engine.sync_engine)
+    return engine
+
+
+@contextmanager
+def _named(url: str | URL) -> Iterator[None]:
+    """Give what goes wrong before there is an engine a name and a remedy."""
+    try:
+        yield
+    except NoSuchModuleError:
+        raise UnsupportedDatabaseError(redacted(url), "is of no database that rekindle supports") from None
+    except ArgumentError:
+        # The message of SQLAlchemy quotes the URL, password and all.
+        raise UnsupportedDatabaseError(redacted(url), "cannot be read as a database URL") from None
+    except ModuleNotFoundError as error:
+        remedy = "install rekindle[asyncio], rekindle[postgresql], rekindle[mariadb] or rekindle[mariadb-asyncio]"
+        raise DatabaseUnavailableError(redacted(url), f"the driver {error.name!r} is not installed", remedy) from None
+
+
+def _with_driver(url: str | URL, drivers: Mapping[str, str]) -> URL:
+    """Fill in the tested driver where the URL names none, or one of the other colour."""
+    target = make_url(url)
+    database = target.get_backend_name()
+    if database not in _SUPPORTED:
+        raise UnsupportedDatabaseError(redacted(url), f"{database} is not supported")
+    others = {*_ASYNC_DRIVERS.values(), *_SYNC_DRIVERS.values()} - {drivers[database]}
+    named = target.drivername.partition("+")[2]
+    if not named or named in others:
+        target = target.set(drivername=f"{database}+{drivers[database]}")
+    return target
+
+
+def _options(url: URL) -> dict[str, Any]:
+    # Parameters would put payloads into error messages and logs.
+    options: dict[str, Any] = {"hide_parameters": True, "skip_autocommit_rollback": True}
+    if url.get_backend_name() == "sqlite":
+        if "timeout" not in url.query:
+            options["connect_args"] = {"timeout": SQLITE_BUSY_SECONDS}
+        if url.database in {None, "", ":memory:"}:
+            # One database, one connection: another would find an empty database of its own.
+            options["poolclass"] = sa.StaticPool
+            options.setdefault("connect_args", {})["check_same_thread"] = False
+    return options
+
+
+def _prepare(engine: Engine) -> None:
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _synchronous_full)
+    elif engine.dialect.name in {"mysql", "mariadb"}:
+        event.listen(engine, "first_connect", _require_mariadb(engine), once=True)
+
+
+def _synchronous_full(connection: Any, _record: object) -> None:
+    """An acknowledged save survives a power cut, whatever this SQLite was compiled with."""
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.close()
+
+
+def _require_mariadb(engine: Engine) -> Any:
+    def check(connection: Any, _record: object) -> None:
+        cursor = connection.cursor()
+        cursor.execute("SELECT VERSION()")
+        (version,) = cursor.fetchone()
+        cursor.close()
+        if "mariadb" not in str(version).lower():
+            raise UnsupportedDatabaseError(redacted(engine.url), f"is MySQL {version}, which is not supported")
+
+    return check
+
+
+@contextmanager
+def translated(url: URL) -> Iterator[None]:
+    """Turn a failure to open, reach or lock the database into an error with a remedy."""
+    try:
+        yield
+    except DBAPIError as error:
+        reason = _reason(error)
+        if reason is None:
+            raise
+        raise DatabaseUnavailableError(redacted(url), *reason) from error
+
+
+def _reason(error: DBAPIError) -> tuple[str, str] | None:
+    text = str(error.orig)
+    known = {
+        "file is not a database": ("is not a SQLite database", "check the path"),
+        "unable to open database file": ("cannot be opened", "check that the directory exists and can be written to"),
+        "database is locked": ("is locked by another process", "wait for it to finish, or stop it, and try again"),
+        "readonly database": ("cannot be written to", "check the permissions of the file and its directory"),
+        "disk image is malformed": ("is damaged", "restore it from a backup"),
+    }
+    for part, reason in known.items():
+        if part in text:
+            return reason
+    if error.connection_invalidated:
+        return "the connection was lost", "check that the server is up, and try again"
+    if isinstance(error, OperationalError) and error.statement is None:
+        return f"cannot be reached ({type(error.orig).__name__})", "check the address, the credentials and the server"
+    return None

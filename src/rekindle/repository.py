@@ -1,0 +1,368 @@
+"""
+SessionRepository: collection-like access to agent sessions, in the caller's transaction.
+
+All the logic there is. Here, and only here, the history of the documents meets the tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from functools import cache, cached_property
+from hashlib import sha256
+from importlib.metadata import version
+from typing import Any, Literal, TypeAlias, Unpack
+
+from pydantic_core import to_json
+from sqlalchemy import Connection, Row
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from rekindle import codec
+from rekindle.errors import (
+    NewerSchemaError,
+    RealmMismatchError,
+    SchemaError,
+    SecretMaterialError,
+    SessionExistsError,
+    SessionNotFoundError,
+    StaleSessionError,
+    WriteVersionError,
+)
+from rekindle.record import Batch, Filters, Page, SessionRecord, StoredDocument, changed
+from rekindle.schema import CURRENT, VERSIONS, SessionMetadata
+from rekindle.secret_guard import SecretGuard, find_secret
+from rekindle.session_id import checked, cursor_behind, position_of
+from rekindle.statements import Statements, statements
+
+MAX_PAGE = 1_000
+_Row: TypeAlias = Row[*tuple[Any, ...]]
+
+LOAD_MANY_CHUNK = 500
+"""Ids in one statement: more would gain nothing, and engines bound the number of parameters."""
+
+
+class SessionRepository:
+    """
+    Agent sessions behind a SQLAlchemy Session (or Connection), in the transaction of whoever owns it.
+
+    Nothing is committed here, and what is written rolls back with the caller. Not to be shared between threads, as the
+    Session is not. With `realm`, only the rows of that realm exist. `write_version` pins the schema version that save()
+    writes while older releases still run. `secret_guard` None switches the check for credentials off.
+    """
+
+    def __init__(
+        self,
+        db: Session | Connection,
+        *,
+        realm: str | None = None,
+        write_version: int = CURRENT,
+        secret_guard: SecretGuard | None = find_secret,
+    ) -> None:
+        require_writable(write_version)
+        self._db = db
+        self._realm = realm
+        self._scope: dict[str, Any] = {} if realm is None else {"_realm": realm}
+        self._write_version = write_version
+        self._guard = secret_guard
+
+    # reading
+
+    def load(self, session_id: str) -> SessionRecord:
+        """
+        Load a session, upcast in memory; nothing is written.
+
+        Raises SessionNotFoundError, and NewerSchemaError, UpcastError or InvalidPayloadError for a row that does not
+        load.
+        """
+        record = self.find(session_id)
+        if record is None:
+            raise SessionNotFoundError(session_id, self._realm)
+        return record
+
+    def find(self, session_id: str) -> SessionRecord | None:
+        """Load a session, or return None when there is none; a row that does not load raises as in load()."""
+        row = self._execute(self._sql.load, _session_id=checked(session_id)).one_or_none()
+        return None if row is None else _record(row)
+
+    def stored(self, session_id: str) -> StoredDocument:
+        """Return a row as it stands, its document unread. Raises SessionNotFoundError."""
+        row = self._execute(self._sql.load, _session_id=checked(session_id)).one_or_none()
+        if row is None:
+            raise SessionNotFoundError(session_id, self._realm)
+        return _stored(row)
+
+    def load_many(self, session_ids: Iterable[str]) -> Batch:
+        """Load the sessions with these ids, duplicates once; what is missing or does not load is named, not raised."""
+        wanted = list(dict.fromkeys(map(checked, session_ids)))
+        rows: dict[str, _Row] = {}
+        for start in range(0, len(wanted), LOAD_MANY_CHUNK):
+            chunk = wanted[start : start + LOAD_MANY_CHUNK]
+            rows |= {row[0]: row for row in self._execute(self._sql.load_many, _session_ids=chunk)}
+        records, bad = _decoded([rows[session_id] for session_id in wanted if session_id in rows])
+        missing = tuple(session_id for session_id in wanted if session_id not in rows)
+        return Batch({record.session_id: record for record in records}, bad, missing)
+
+    def list(self, *, limit: int = 100, after: str | None = None, **filters: Unpack[Filters]) -> Page:
+        """
+        List sessions, newest first, by keyset: `after` is the `next_cursor` of the page before.
+
+        A session stays in its place whatever is saved meanwhile, so a walk over all pages meets each exactly once.
+        `limit` is at most 1,000 rows, those that do not load included. Raises InvalidCursorError.
+        """
+        rows, next_cursor = self._page(filters, limit, after)
+        records, bad = _decoded(rows)
+        return Page(records, bad, next_cursor)
+
+    def list_stored(
+        self, *, limit: int = 100, after: str | None = None
+    ) -> tuple[tuple[StoredDocument, ...], str | None]:
+        """List rows as they stand, in the order of list(); the second value is the next cursor."""
+        rows, next_cursor = self._page(Filters(), limit, after)
+        return tuple(map(_stored, rows)), next_cursor
+
+    def count_by_schema_version(self) -> dict[int, int]:
+        """Count rows per stored schema version, from an index alone."""
+        return {row[0]: row[1] for row in self._execute(self._sql.count)}
+
+    # writing
+
+    def add(self, session_id: str, metadata: SessionMetadata) -> SessionRecord:
+        """
+        Create a session. Raises SessionExistsError, InvalidPayloadError, SecretMaterialError or RealmMismatchError.
+
+        `metadata` is stamped with the current schema version.
+        """
+        encoded = self._encode(checked(session_id), metadata, self._write_version)
+        now = datetime.now(UTC)
+        self._insert(session_id, encoded, created_at=now, updated_at=now)
+        return SessionRecord(session_id, metadata, encoded.schema_version, 1, now, now)
+
+    def save(self, record: SessionRecord) -> SessionRecord:
+        """
+        Rewrite a session at the current schema version, and keep the original of an outdated row in the archive.
+
+        A compare-and-swap on `record.lock_version`: raises StaleSessionError when somebody saved since,
+        NewerSchemaError when a later release did, SessionNotFoundError when the row is gone; nothing is written then.
+        For an outdated row it takes two statements: outside of a transaction a crash could leave the archive without
+        the original. Returns the record to go on with.
+        """
+        session_id, stored = record.session_id, record.schema_version
+        while True:
+            # A row stays at the version it has reached, even when this process is pinned below it.
+            encoded = self._encode(session_id, record.metadata, max(stored, self._write_version))
+            original = self._original(record, stored) if stored < encoded.schema_version else None
+            saved = self._replace(record, stored, encoded)
+            if saved is not None:
+                break
+            stored = self._seen_since(session_id, record.lock_version)
+        if original is not None:
+            self._archive(record, stored, original)
+        return saved
+
+    def update(self, session_id: str, change: Callable[[SessionMetadata], SessionMetadata | None]) -> SessionRecord:
+        """
+        Load, apply `change` to the metadata (in place, or returning a new one), save.
+
+        One attempt, in the caller's transaction: a lost race is StaleSessionError here. The stores repeat it.
+        """
+        return self.save(changed(self.load(session_id), change))
+
+    def delete(self, target: str | SessionRecord) -> None:
+        """
+        Delete a session with its archive and quarantine entries, in three statements.
+
+        By id it goes whatever it holds, also when it is newer than this release. A record is deleted only as it was
+        loaded: raises StaleSessionError or NewerSchemaError otherwise. Raises SessionNotFoundError.
+        """
+        if isinstance(target, str):
+            session_id = checked(target)
+            deleted = self._execute(self._sql.delete, _session_id=session_id).rowcount
+            if deleted == 0:
+                raise SessionNotFoundError(session_id, self._realm)
+        else:
+            session_id, stored = target.session_id, target.schema_version
+            while self._execute(self._sql.delete_loaded, **_seen(target, stored)).rowcount == 0:
+                stored = self._seen_since(session_id, target.lock_version)
+        for statement in self._sql.forget:
+            self._db_connection().execute(statement, {"_session_id": session_id})
+
+    def import_document(
+        self, session_id: str, payload: str, *, created_at: datetime | None, updated_at: datetime | None
+    ) -> Literal["imported", "unchanged"]:
+        """
+        Take over a document that another program stored, as it is: upcast on load, archived by the first save.
+
+        A session that is here already is left alone: "unchanged" when it holds, or was saved from, the same document;
+        otherwise SessionExistsError. Raises what add() raises, and the errors of load() for a document that does not.
+        """
+        try:
+            encoded = codec.adopt(payload, self._write_version, self._guard)
+        except (SchemaError, SecretMaterialError) as error:
+            error.session_id = session_id
+            raise
+        self._require_realm(checked(session_id), encoded.realm)
+        created = created_at or updated_at or datetime.now(UTC)
+        try:
+            self._insert(session_id, encoded, created_at=created, updated_at=updated_at or created)
+        except SessionExistsError:
+            if not self._holds(session_id, {codec.canonical(payload), codec.canonical(encoded.payload)}):
+                raise
+            return "unchanged"
+        return "imported"
+
+    # the parts of it
+
+    def _db_connection(self) -> Connection:
+        return self._db.connection() if isinstance(self._db, Session) else self._db
+
+    @cached_property
+    def _sql(self) -> Statements:
+        return statements(self._db_connection().dialect.name, self._realm is not None)
+
+    def _execute(self, statement: Any, **parameters: Any) -> Any:
+        return self._db_connection().execute(statement, {**self._scope, **parameters})
+
+    def _page(self, filters: Filters, limit: int, after: str | None) -> tuple[Sequence[_Row], str | None]:
+        if not 1 <= limit <= MAX_PAGE:
+            raise ValueError(f"limit is {limit}; a page has 1 to {MAX_PAGE} rows")
+        given: dict[str, Any] = {name: value for name, value in filters.items() if value is not None}
+        statement = self._sql.page(frozenset(given), after is not None)
+        position: dict[str, Any] = {}
+        if after is not None:
+            position["_created_at"], position["_session_id"] = position_of(after)
+        # One row more than asked for says whether there is a next page.
+        rows = self._execute(statement, **given, **position, _limit=limit + 1).all()
+        if len(rows) <= limit:
+            return rows, None
+        last = rows[limit - 1]
+        return rows[:limit], cursor_behind(last.created_at, last.session_id)
+
+    def _encode(self, session_id: str, metadata: SessionMetadata, write_version: int) -> codec.Encoded:
+        try:
+            encoded = codec.encode(metadata, write_version, self._guard)
+        except (SchemaError, SecretMaterialError) as error:
+            error.session_id = session_id
+            raise
+        self._require_realm(session_id, encoded.realm)
+        return encoded
+
+    def _require_realm(self, session_id: str, realm: str | None) -> None:
+        if self._realm is not None and realm != self._realm:
+            raise RealmMismatchError(session_id, self._realm, realm)
+
+    def _insert(self, session_id: str, encoded: codec.Encoded, *, created_at: datetime, updated_at: datetime) -> None:
+        row = {
+            "session_id": session_id, "lock_version": 1, "created_at": created_at, "updated_at": updated_at,
+            **_columns(encoded),
+        }  # fmt: skip
+        try:
+            inserted = self._db_connection().execute(self._sql.insert, row).rowcount
+        except IntegrityError:
+            inserted = 0
+        if inserted == 0:
+            raise SessionExistsError(session_id)
+
+    def _replace(self, record: SessionRecord, stored: int, encoded: codec.Encoded) -> SessionRecord | None:
+        lock_version, now = record.lock_version + 1, datetime.now(UTC)
+        new = {"lock_version": lock_version, "updated_at": now, **_columns(encoded)}
+        if self._execute(self._sql.save, **_seen(record, stored), **new).rowcount == 0:
+            return None
+        return SessionRecord(
+            record.session_id, record.metadata, encoded.schema_version, lock_version, record.created_at, now
+        )
+
+    def _seen_since(self, session_id: str, lock_version: int) -> int:
+        """Find out why a compare-and-swap missed; return the schema version that a backfill has written meanwhile."""
+        row = self._execute(self._sql.versions, _session_id=session_id).one_or_none()
+        if row is None:
+            raise SessionNotFoundError(session_id, self._realm)
+        if row.schema_version > CURRENT:
+            raise NewerSchemaError(row.schema_version, CURRENT, session_id)
+        if row.lock_version != lock_version:
+            raise StaleSessionError(session_id, lock_version, row.lock_version)
+        found: int = row.schema_version
+        return found
+
+    def _original(self, record: SessionRecord, stored: int) -> _Row | None:
+        # Read before it is overwritten; the swap that follows proves that this is what it overwrote.
+        row: _Row | None = self._execute(self._sql.original, **_seen(record, stored)).one_or_none()
+        return row
+
+    def _archive(self, record: SessionRecord, stored: int, original: _Row) -> None:
+        row = {
+            "session_id": record.session_id,
+            "lock_version": record.lock_version,
+            "schema_version": stored,
+            "payload": original.payload,
+            "payload_sha256": sha256(original.payload.encode()).hexdigest(),
+            "changes": to_json(
+                [change._asdict() for change in codec.decode(original.payload, stored).changes]
+            ).decode(),
+            "realm": original.realm,
+            "library_version": library_version(),
+            "updated_at": original.updated_at,
+            "archived_at": datetime.now(UTC),
+        }
+        self._db_connection().execute(self._sql.archive, row)
+
+    def _holds(self, session_id: str, documents: set[bytes]) -> bool:
+        """Whether a session holds, or was saved from, one of these documents in canonical form."""
+        row = self._execute(self._sql.load, _session_id=session_id).one_or_none()
+        if row is None:  # it is of another realm
+            return False
+        kept = self._db_connection().execute(self._sql.archived, {"_session_id": session_id}).scalars()
+        return any(codec.canonical(text) in documents for text in (row.payload, *kept))
+
+
+def require_writable(write_version: int) -> None:
+    """Raise WriteVersionError unless exact downcasts lead from the current schema version down to this one."""
+    lowest = CURRENT
+    while lowest > 1 and VERSIONS[lowest].downcast is not None:
+        lowest -= 1
+    if not lowest <= write_version <= CURRENT:
+        raise WriteVersionError(write_version, lowest, CURRENT)
+
+
+@cache
+def library_version() -> str:
+    """Name the release that writes."""
+    return version("rekindle")
+
+
+def _seen(record: SessionRecord, stored: int) -> dict[str, Any]:
+    return {"_session_id": record.session_id, "_lock_version": record.lock_version, "_schema_version": stored}
+
+
+def _columns(encoded: codec.Encoded) -> dict[str, Any]:
+    return {
+        "schema_version": encoded.schema_version, "payload": encoded.payload, "realm": encoded.realm,
+        "provider": encoded.provider, "model": encoded.model, "instance_id": encoded.instance_id,
+        "comms_name": encoded.comms_name,
+    }  # fmt: skip
+
+
+def _record(row: _Row) -> SessionRecord:
+    session_id, payload, schema_version, lock_version, created_at, updated_at = row
+    try:
+        metadata, _, changes = codec.decode(payload, schema_version)
+    except SchemaError as error:
+        error.session_id = session_id
+        raise
+    return SessionRecord(session_id, metadata, schema_version, lock_version, created_at, updated_at, changes)
+
+
+def _stored(row: _Row) -> StoredDocument:
+    session_id, payload, schema_version, lock_version, created_at, updated_at = row
+    return StoredDocument(session_id, schema_version, lock_version, payload, created_at, updated_at)
+
+
+def _decoded(rows: Iterable[_Row]) -> tuple[tuple[SessionRecord, ...], tuple[SchemaError, ...]]:
+    records: list[SessionRecord] = []
+    bad: list[SchemaError] = []
+    for row in rows:
+        try:
+            records.append(_record(row))
+        except SchemaError as error:
+            bad.append(error)
+    return tuple(records), tuple(bad)

@@ -1,0 +1,115 @@
+"""
+The SQL, built once per dialect and scope, with parameters to bind.
+
+Building a statement costs more than running it. Parameters of a WHERE clause start with an underscore, because those of
+a SET or VALUES clause have the names of their columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache, lru_cache
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Delete,
+    Insert,
+    Select,
+    Update,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql
+
+from rekindle.orm import session_metadata as t
+from rekindle.orm import session_metadata_archive as archive
+from rekindle.orm import session_metadata_quarantine as quarantine
+
+FILTERS = ("realm", "provider", "model", "instance_id", "comms_name")
+
+_ROW = (t.c.session_id, t.c.payload, t.c.schema_version, t.c.lock_version, t.c.created_at, t.c.updated_at)
+_ID = t.c.session_id == bindparam("_session_id")
+_LOCK = t.c.lock_version == bindparam("_lock_version")
+_SCHEMA = t.c.schema_version == bindparam("_schema_version")
+
+
+class Statements:
+    """What a repository says to the database; `scoped` ones see the rows of one realm only, bound as `_realm`."""
+
+    def __init__(self, *, dialect: str, scoped: bool) -> None:
+        realm: Sequence[ColumnElement[bool]] = (t.c.realm == bindparam("_realm"),) if scoped else ()
+        self._realm = realm
+        self.insert: Insert = _insert(dialect)
+        self.load: Select[Any] = select(*_ROW).where(_ID, *realm)
+        self.load_many: Select[Any] = select(*_ROW).where(
+            t.c.session_id.in_(bindparam("_session_ids", expanding=True)), *realm
+        )
+        self.original: Select[Any] = select(t.c.payload, t.c.realm, t.c.updated_at).where(_ID, _LOCK, _SCHEMA, *realm)
+        # The guard of every overwrite: a row is replaced only at the two versions that were seen, so never one that
+        # somebody saved since, and never one of a later release.
+        self.save: Update = (
+            update(t)
+            .where(_ID, _LOCK, _SCHEMA, *realm)
+            .values(
+                {
+                    name: bindparam(name)
+                    for name in ("schema_version", "lock_version", "payload", *FILTERS, "updated_at")
+                }
+            )
+        )
+        # A locking read, because a repeatable one would show the snapshot in which nobody has saved yet.
+        self.versions: Select[Any] = (
+            select(t.c.lock_version, t.c.schema_version).where(_ID, *realm).with_for_update(read=True)
+        )
+        self.archive: Insert = insert(archive)
+        self.archived: Select[Any] = (
+            select(archive.c.payload)
+            .where(archive.c.session_id == bindparam("_session_id"))
+            .order_by(archive.c.lock_version, archive.c.schema_version)
+        )
+        self.delete: Delete = delete(t).where(_ID, *realm)
+        self.delete_loaded: Delete = delete(t).where(_ID, _LOCK, _SCHEMA, *realm)
+        self.forget: tuple[Delete, ...] = tuple(
+            delete(table).where(table.c.session_id == bindparam("_session_id")) for table in (archive, quarantine)
+        )
+        self.count: Select[Any] = (
+            select(t.c.schema_version, func.count())
+            .where(*realm)
+            .group_by(t.c.schema_version)
+            .order_by(t.c.schema_version)
+        )
+
+    @lru_cache(maxsize=128)  # noqa: B019 - statements live as long as the process
+    def page(self, filters: frozenset[str], after: bool) -> Select[Any]:
+        """List rows newest first, filtered by the columns named, from behind the cursor when there is one."""
+        conditions = [t.c[name] == bindparam(name) for name in sorted(filters)]
+        if after:
+            # Written out, for MariaDB does not walk an index by comparing a row with a row.
+            before = bindparam("_created_at", type_=t.c.created_at.type)
+            conditions.append(t.c.created_at <= before)
+            conditions.append(or_(t.c.created_at < before, t.c.session_id < bindparam("_session_id")))
+        return (
+            select(*_ROW)
+            .where(*self._realm, *conditions)
+            .order_by(t.c.created_at.desc(), t.c.session_id.desc())
+            .limit(bindparam("_limit"))
+        )
+
+
+def _insert(dialect: str) -> Insert:
+    if dialect != "postgresql":
+        return insert(t)
+    # There alone a duplicate key would take the caller's transaction with it.
+    return postgresql.insert(t).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+
+
+@cache
+def statements(dialect: str, scoped: bool) -> Statements:
+    """Give the one set of statements for a dialect and scope."""
+    return Statements(dialect=dialect, scoped=scoped)
