@@ -8,7 +8,6 @@ would refuse is refused here, for all of them.
 from __future__ import annotations
 
 import json
-import warnings
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any, NamedTuple
@@ -26,6 +25,9 @@ MAX_PAYLOAD_BYTES = 8 * 1024 * 1024
 
 MAX_PROMOTED_LENGTH = 255
 """In characters: what an index key of every supported database can hold."""
+
+# How NUL, and numbers that are none, look in JSON. What only looks like it, inside of a string, is told apart by a walk.
+_SIGNS_OF_UNSTORABLE = (b"\\u0000", b"NaN", b"Infinity")
 
 _PROMOTED = ("realm_id", "provider", "model", "instance_id", "comms_name")
 
@@ -59,6 +61,8 @@ def decode(payload: str | bytes, schema_version: int) -> Decoded:
     """
     if schema_version > CURRENT:
         raise NewerSchemaError(schema_version, CURRENT)
+    if schema_version < 1:
+        raise InvalidPayloadError((Problem("schema_version", "is not a positive integer"),))
     if schema_version == CURRENT:
         try:
             metadata = SessionMetadata.model_validate_json(payload)
@@ -83,15 +87,20 @@ def _has_unknown_keys(metadata: SessionMetadata) -> bool:
 
 def parse(payload: str | bytes) -> Any:
     """Parse JSON as every database would take it; a payload that is too large or too deep is refused unparsed."""
-    size = len(payload)
-    if size > MAX_PAYLOAD_BYTES or (
-        isinstance(payload, str) and size * 4 > MAX_PAYLOAD_BYTES and len(payload.encode()) > MAX_PAYLOAD_BYTES
-    ):
-        raise InvalidPayloadError((Problem("", f"is larger than {MAX_PAYLOAD_BYTES} bytes"),))
+    _refuse_large(payload)
     try:
         return from_json(payload, allow_inf_nan=False)
     except ValueError as error:
         raise InvalidPayloadError((Problem("", f"is not JSON ({error})"),)) from None
+
+
+def _refuse_large(payload: str | bytes) -> None:
+    # The length in characters settles it for nearly all; only between the two bounds do the bytes need counting.
+    size = len(payload)
+    if isinstance(payload, str) and MAX_PAYLOAD_BYTES // 4 < size <= MAX_PAYLOAD_BYTES:
+        size = len(payload.encode(errors="surrogatepass"))
+    if size > MAX_PAYLOAD_BYTES:
+        raise InvalidPayloadError((Problem("", f"is larger than {MAX_PAYLOAD_BYTES} bytes"),))
 
 
 def canonical(payload: str) -> bytes:
@@ -111,11 +120,14 @@ def encode(metadata: SessionMetadata, write_version: int, guard: SecretGuard | N
     what `write_version` cannot say, and SecretMaterialError.
     """
     metadata.schema_version = CURRENT
-    text = _serialize(_revalidated(metadata))
-    document: Document = parse(text)
-    refuse_unstorable(document)
-    refuse_secrets(document, guard)
-    if changes := walk(document).changes:
+    checked = _validated(_serialized(metadata))
+    text = _serialized(checked)
+    _refuse_large(text)
+    document: Document = from_json(text)
+    if any(sign in text for sign in _SIGNS_OF_UNSTORABLE):
+        _refuse_unstorable(document)
+    _refuse_secrets(document, guard)
+    if _has_unknown_keys(checked) and (changes := walk(document).changes):
         # On load the key would be read as what it meant in an earlier version.
         reason = "the name belongs to an earlier schema version"
         raise InvalidPayloadError(tuple(Problem(change.path, reason) for change in changes))
@@ -123,21 +135,18 @@ def encode(metadata: SessionMetadata, write_version: int, guard: SecretGuard | N
         for version in range(CURRENT, write_version, -1):
             document = _downcast(document, version)
         text = to_json(document)
-    return _promoted(metadata, text.decode(), write_version)
+    return _promoted(checked, text.decode(), write_version)
 
 
-def _serialize(metadata: SessionMetadata) -> bytes:
+def _serialized(metadata: SessionMetadata) -> bytes:
     try:
-        return to_json(metadata, inf_nan_mode="constants")
+        # A wrong type in the model is an error of validation, which comes next, and no warning before it.
+        return metadata.__pydantic_serializer__.to_json(metadata, warnings=False)
     except (PydanticSerializationError, RecursionError, ValueError) as error:
         raise InvalidPayloadError((Problem("", f"cannot be written as JSON ({type(error).__name__})"),)) from None
 
 
-def _revalidated(metadata: SessionMetadata) -> SessionMetadata:
-    with warnings.catch_warnings():
-        # A wrong type in the model makes the serializer warn; validation, next, names it as an error.
-        warnings.simplefilter("ignore")
-        text = _serialize(metadata)
+def _validated(text: bytes) -> SessionMetadata:
     try:
         return SessionMetadata.model_validate_json(text)
     except ValidationError as error:
@@ -156,8 +165,8 @@ def adopt(payload: str, write_version: int, guard: SecretGuard | None) -> Encode
     metadata = validate(upcast.document)
     if upcast.from_version > write_version or (upcast.from_version == CURRENT and not upcast.changes):
         return encode(metadata, write_version, guard)
-    refuse_unstorable(document)
-    refuse_secrets(document, guard)
+    _refuse_unstorable(document)
+    _refuse_secrets(document, guard)
     # Older content under the current number goes in below it, or the first load would take the number's word.
     return _promoted(metadata, payload, min(upcast.from_version, CURRENT - 1))
 
@@ -190,27 +199,24 @@ def _promoted(metadata: SessionMetadata, payload: str, schema_version: int) -> E
     )
 
 
-def refuse_secrets(document: Document, guard: SecretGuard | None) -> None:
+def _refuse_secrets(document: Document, guard: SecretGuard | None) -> None:
     """Raise SecretMaterialError when the guard finds something; None stands for no guard."""
     if guard is not None and (finding := guard(document)) is not None:
         raise SecretMaterialError(finding.path, finding.kind)
 
 
-def refuse_unstorable(document: Document) -> None:
+def _refuse_unstorable(document: Document) -> None:
     """Refuse the values that one of the databases, or the JSON standard, would not take."""
     pending: list[tuple[str, Any]] = [("", document)]
     while pending:
         path, value = pending.pop()
         if isinstance(value, dict):
-            for key, child in value.items():
-                child_path = f"{path}.{key}" if path else key
-                if "\x00" in key:
-                    raise InvalidPayloadError((Problem(path, "a key contains NUL"),))
-                pending.append((child_path, child))
+            if any("\x00" in key for key in value):
+                raise InvalidPayloadError((Problem(path, "a key contains NUL"),))
+            pending.extend((f"{path}.{key}" if path else key, child) for key, child in value.items())
         elif isinstance(value, list):
             pending.extend((f"{path}.{index}", child) for index, child in enumerate(value))
-        elif isinstance(value, str):
-            if "\x00" in value:
-                raise InvalidPayloadError((Problem(path, "contains NUL"),))
+        elif isinstance(value, str) and "\x00" in value:
+            raise InvalidPayloadError((Problem(path, "contains NUL"),))
         elif isinstance(value, float) and not isfinite(value):
             raise InvalidPayloadError((Problem(path, "is not a finite number"),))

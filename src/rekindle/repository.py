@@ -33,7 +33,7 @@ from rekindle.record import Batch, Filters, Page, SessionRecord, StoredDocument,
 from rekindle.schema import CURRENT, VERSIONS, SessionMetadata
 from rekindle.secret_guard import SecretGuard, find_secret
 from rekindle.session_id import checked, cursor_behind, position_of
-from rekindle.statements import Statements, statements
+from rekindle.statements import ARCHIVE, ARCHIVED, FORGET, Statements, statements
 
 MAX_PAGE = 1_000
 _Row: TypeAlias = Row[*tuple[Any, ...]]
@@ -184,7 +184,7 @@ class SessionRepository:
             session_id, stored = target.session_id, target.schema_version
             while self._execute(self._sql.delete_loaded, **_seen(target, stored)).rowcount == 0:
                 stored = self._seen_since(session_id, target.lock_version)
-        for statement in self._sql.forget:
+        for statement in FORGET:
             self._db_connection().execute(statement, {"_session_id": session_id})
 
     def import_document(
@@ -304,14 +304,14 @@ class SessionRepository:
             "updated_at": original.updated_at,
             "archived_at": datetime.now(UTC),
         }
-        self._db_connection().execute(self._sql.archive, row)
+        self._db_connection().execute(ARCHIVE, row)
 
     def _holds(self, session_id: str, documents: set[bytes]) -> bool:
         """Whether a session holds, or was saved from, one of these documents in canonical form."""
         row = self._execute(self._sql.load, _session_id=session_id).one_or_none()
         if row is None:  # it is of another realm
             return False
-        kept = self._db_connection().execute(self._sql.archived, {"_session_id": session_id}).scalars()
+        kept = self._db_connection().execute(ARCHIVED, {"_session_id": session_id}).scalars()
         return any(codec.canonical(text) in documents for text in (row.payload, *kept))
 
 

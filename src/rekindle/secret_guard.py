@@ -48,7 +48,7 @@ _REFERENCE = re.compile(
       [*•.…xX#-]{3,}                                            # a mask
     | [\[(<{*]*(?i:redacted|masked|hidden|filtered|removed|omitted)[\])>}*]*
     | <[A-Za-z][\w .-]*>                                        # <your api key>
-    | \$?\{{1,2}\s*[A-Za-z_][\w.:/-]*\s*\}{1,2}                 # ${NAME}, ${{ secrets.NAME }}, {name}, {{ name }}
+    | \$?\{{1,2}\s*[A-Za-z_][\w./-]*\s*\}{1,2}                  # ${NAME}, ${{ secrets.NAME }}, {name}, {{ name }}
     | \$[A-Z][A-Z0-9]*_[A-Z0-9_]+                               # $OPENAI_API_KEY; one word could be a password
     | %[A-Z_][A-Z0-9_]*%
     | (?i:env|file|vault|ref|keyring|keychain|secretref):[\w./\#:-]+
@@ -62,6 +62,8 @@ _REFERENCE = re.compile(
 )
 _RUNS = re.compile(r"[A-Za-z0-9]{10,}")
 _LONGER_THAN_A_WORD = 24
+_SWITCHES = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Za-z])(?=[0-9])|(?<=[0-9])(?=[A-Za-z])")
+_MORE_THAN_A_NAME = 5
 
 
 def _is_reference(text: str) -> bool:
@@ -70,13 +72,17 @@ def _is_reference(text: str) -> bool:
 
 
 def _is_random(text: str) -> bool:
-    """Whether an unbroken run looks generated: names such as `sk-SK-Chirp3-HD` are words joined by hyphens."""
-    return any(len(run) >= _LONGER_THAN_A_WORD or not (run.isalpha() or run.isdigit()) for run in _RUNS.findall(text))
+    """Whether it looks generated and not, like the voice `sk-SK-Chirp3-HD-Achernar`, made of words and numbers."""
+    runs = _RUNS.findall(text)
+    return (
+        any(len(run) >= _LONGER_THAN_A_WORD or not (run.isalpha() or run.isdigit()) for run in runs)
+        or len(_SWITCHES.findall(text)) >= _MORE_THAN_A_NAME
+    )
 
 
-def _has_digit(text: str) -> bool:
-    """Whether a digit is in it: prose after `bearer` or `password=` has none, a generated value nearly always."""
-    return not _is_reference(text) and any("0" <= character <= "9" for character in text)
+def _is_generated(text: str) -> bool:
+    """Whether it is no prose, where the context already says token: what follows `bearer` in a sentence has no digit."""
+    return not _is_reference(text) and (any("0" <= character <= "9" for character in text) or _is_random(text))
 
 
 def _is_password(text: str) -> bool:
@@ -140,7 +146,7 @@ _FORMATS = (
     _Format("a GitHub token", ("ghp_", "gho_", "ghu_", "ghs_", "ghr_"), r"([\w.]{30,256})"),
     _Format("a GitHub token", ("github_pat_",), r"(\w{30,256})"),
     _Format("a GitLab token", ("glpat-", "gldt-", "glrt-", "glptt-", "glcbt-", "gloas-"), r"([\w-]{20,256})"),
-    _Format("a Slack token", tuple(f"xox{c}-" for c in "abcdeoprs"), r"([\w%-]{10,256})", _has_digit),
+    _Format("a Slack token", tuple(f"xox{c}-" for c in "abcdeoprs"), r"([\w%-]{10,256})", _is_generated),
     _Format("a Slack token", ("xapp-",), r"(\d-[\w-]{16,256})"),
     _Format("a Slack webhook URL", (".slack.",), r"com/((?:services|workflows|triggers)/[\w/]{20,256})", None, ""),
     _Format("a Stripe API key", ("sk_live_", "sk_test_", "rk_live_", "rk_test_"), r"([A-Za-z0-9]{16,256})"),
@@ -163,24 +169,24 @@ _FORMATS = (
         _is_password,
         "",
     ),
-    _Format("a bearer token", ("B", "b"), r"(?:earer|EARER)(?:\s|%20|\+){1,4}([\w.~+/=%-]{16,512})", _has_digit),
+    _Format("a bearer token", ("B", "b"), r"(?:earer|EARER)(?:\s|%20|\+){1,4}([\w.~+/=%-]{10,512})", _is_generated),
     _Format("a basic-auth header", ("B", "b"), r"(?:asic|ASIC)(?:\s|%20|\+){1,4}([\w+/-]{4,512}={0,2})", _is_basic),
-    _Format("a credential assigned in text", tuple(_ASSIGNED.split()), r"([^\s&;,\"'<>]{6,256})", _has_digit, ""),
+    _Format("a credential assigned in text", tuple(_ASSIGNED.split()), r"([^\s&;,\"'<>]{6,256})", _is_generated, ""),
 )
-MIN_LENGTH = len("s://:p@h")
+_MIN_LENGTH = len("s://:p@h")
 """The shortest text that can match a format. A shorter string is material only under a telling key."""
 
 
 def _branch(anchor: str, alternatives: list[tuple[str, _Format]]) -> str:
     """The part of the pattern for the prefixes that end in one character, and do so behind one of a few others."""
     flag = "(?i:" if anchor == "=" else "(?:"  # the name of a parameter comes in any case
-    behind = "".join({prefix[-2:-1] for prefix, _ in alternatives})
+    behind = {prefix[-2:-1] for prefix, _ in alternatives}
     bodies = (
         f"{flag}(?<={re.escape(prefix)}){f'(?<!{entry.not_after}{re.escape(prefix)})' if entry.not_after else ''})"
         f"{entry.body}"
         for prefix, entry in alternatives
     )
-    some = f"{flag}(?<=[{re.escape(behind)}]{re.escape(anchor)}))" if behind else ""
+    some = "" if "" in behind else f"{flag}(?<=[{re.escape(''.join(sorted(behind)))}]{re.escape(anchor)}))"
     return f"{re.escape(anchor)}{some}(?:{'|'.join(bodies)})"
 
 
@@ -256,7 +262,7 @@ _KNOWN_KEYS_LIMIT = 4096
 
 def _role_of(key: str) -> _Role:
     """Classify a key, and remember it: documents share theirs. A key that is material is never remembered."""
-    if len(key) >= MIN_LENGTH and _material(key) is not None:
+    if len(key) >= _MIN_LENGTH and _material(key) is not None:
         return _Role.IS_MATERIAL
     words = _BETWEEN_WORDS.sub("_", key[-_TAIL:].strip()).lower()
     compact = words.replace("_", "")
@@ -338,12 +344,12 @@ def _finding(trail: list[Any], key: object, kind: str) -> SecretFinding:
 
 def _is_clean(text: str) -> bool:
     """Whether a string needs no closer look: what nearly every string of a document is, decided first."""
-    return len(text) < MIN_LENGTH or (text[0] not in _OPENERS and _PATTERN.search(text) is None)
+    return len(text) < _MIN_LENGTH or (text[0] not in _OPENERS and _PATTERN.search(text) is None)
 
 
 def _suspect(text: str, telling: str | None) -> str | None:
     """What a string is taken for, given the key that tells of it, if one does."""
-    kind = _material(text) if len(text) >= MIN_LENGTH else None
+    kind = _material(text) if len(text) >= _MIN_LENGTH else None
     if kind is None and telling is not None and text.strip() and not _is_reference(text):
         return f"a value under the key {_segment(telling)!r}"
     return kind

@@ -37,6 +37,17 @@ _ROW = (t.c.session_id, t.c.payload, t.c.schema_version, t.c.lock_version, t.c.c
 _ID = t.c.session_id == bindparam("_session_id")
 _LOCK = t.c.lock_version == bindparam("_lock_version")
 _SCHEMA = t.c.schema_version == bindparam("_schema_version")
+_REWRITTEN = ("schema_version", "lock_version", "payload", *FILTERS, "updated_at")
+
+ARCHIVE: Insert = insert(archive)
+ARCHIVED: Select[Any] = (
+    select(archive.c.payload)
+    .where(archive.c.session_id == bindparam("_session_id"))
+    .order_by(archive.c.lock_version, archive.c.schema_version)
+)
+FORGET: tuple[Delete, ...] = tuple(
+    delete(table).where(table.c.session_id == bindparam("_session_id")) for table in (archive, quarantine)
+)
 
 
 class Statements:
@@ -54,30 +65,14 @@ class Statements:
         # The guard of every overwrite: a row is replaced only at the two versions that were seen, so never one that
         # somebody saved since, and never one of a later release.
         self.save: Update = (
-            update(t)
-            .where(_ID, _LOCK, _SCHEMA, *realm)
-            .values(
-                {
-                    name: bindparam(name)
-                    for name in ("schema_version", "lock_version", "payload", *FILTERS, "updated_at")
-                }
-            )
+            update(t).where(_ID, _LOCK, _SCHEMA, *realm).values({name: bindparam(name) for name in _REWRITTEN})
         )
         # A locking read, because a repeatable one would show the snapshot in which nobody has saved yet.
         self.versions: Select[Any] = (
             select(t.c.lock_version, t.c.schema_version).where(_ID, *realm).with_for_update(read=True)
         )
-        self.archive: Insert = insert(archive)
-        self.archived: Select[Any] = (
-            select(archive.c.payload)
-            .where(archive.c.session_id == bindparam("_session_id"))
-            .order_by(archive.c.lock_version, archive.c.schema_version)
-        )
         self.delete: Delete = delete(t).where(_ID, *realm)
         self.delete_loaded: Delete = delete(t).where(_ID, _LOCK, _SCHEMA, *realm)
-        self.forget: tuple[Delete, ...] = tuple(
-            delete(table).where(table.c.session_id == bindparam("_session_id")) for table in (archive, quarantine)
-        )
         self.count: Select[Any] = (
             select(t.c.schema_version, func.count())
             .where(*realm)
