@@ -88,7 +88,7 @@ class AsyncSessionRepository:
         return await self._run(lambda repository: repository.delete(target))
 
     async def import_document(
-        self, session_id: str, payload: str, *, created_at: datetime | None, updated_at: datetime | None
+        self, session_id: str, payload: str, *, created_at: datetime | None = None, updated_at: datetime | None = None
     ) -> Literal["imported", "unchanged"]:
         """See SessionRepository.import_document."""
         return await self._run(

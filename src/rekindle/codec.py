@@ -26,7 +26,7 @@ MAX_PAYLOAD_BYTES = 8 * 1024 * 1024
 MAX_PROMOTED_LENGTH = 255
 """In characters: what an index key of every supported database can hold."""
 
-# How NUL, and numbers that are none, look in JSON. What only looks like it, inside of a string, is told apart by a walk.
+# How NUL, and numbers that are none, look in JSON; what only looks like it, inside of a string, a walk tells apart.
 _SIGNS_OF_UNSTORABLE = (b"\\u0000", b"NaN", b"Infinity")
 
 _PROMOTED = ("realm_id", "provider", "model", "instance_id", "comms_name")

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 SQLITE_BUSY_SECONDS = 15
 """How long a write waits for another process's write; SQLite admits one at a time."""
 
+POOL_SIZE = 15
+"""Connections to one database from one store: callers beyond that wait for each other."""
+
 _SUPPORTED = {"sqlite", "postgresql", "mysql", "mariadb"}
 _ASYNC_DRIVERS = {"sqlite": "aiosqlite", "postgresql": "psycopg", "mysql": "aiomysql", "mariadb": "aiomysql"}
 _SYNC_DRIVERS = {"sqlite": "pysqlite", "postgresql": "psycopg", "mysql": "pymysql", "mariadb": "pymysql"}
@@ -103,9 +106,9 @@ def _options(url: URL) -> dict[str, Any]:
             options["connect_args"] = {"timeout": SQLITE_BUSY_SECONDS}
         if url.database in {None, "", ":memory:"}:
             # One database, one connection: another would find an empty database of its own.
-            options["poolclass"] = sa.StaticPool
             options.setdefault("connect_args", {})["check_same_thread"] = False
-    return options
+            return {**options, "poolclass": sa.StaticPool}
+    return {**options, "pool_size": POOL_SIZE, "max_overflow": 0}
 
 
 def _prepare(engine: Engine) -> None:

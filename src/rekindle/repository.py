@@ -188,7 +188,7 @@ class SessionRepository:
             self._db_connection().execute(statement, {"_session_id": session_id})
 
     def import_document(
-        self, session_id: str, payload: str, *, created_at: datetime | None, updated_at: datetime | None
+        self, session_id: str, payload: str, *, created_at: datetime | None = None, updated_at: datetime | None = None
     ) -> Literal["imported", "unchanged"]:
         """
         Take over a document that another program stored, as it is: upcast on load, archived by the first save.

@@ -20,7 +20,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Any, NamedTuple, TypeAlias
 
@@ -81,7 +81,7 @@ def _is_random(text: str) -> bool:
 
 
 def _is_generated(text: str) -> bool:
-    """Whether it is no prose, where the context already says token: what follows `bearer` in a sentence has no digit."""
+    """Whether it is no prose, where the context already says token: in a sentence, no digit follows `bearer`."""
     return not _is_reference(text) and (any("0" <= character <= "9" for character in text) or _is_random(text))
 
 
@@ -245,8 +245,9 @@ _TELLING = re.compile(
 )
 # A place in a list, a marker of a vocabulary and the version of a row are tokens too.
 _BENIGN = re.compile(
-    r"(?:^|_)(?:page|next|prev|previous|continuation|resume|sync|cursor|start|end|cas|change|fencing|lease|cancellation|pad|eos"
-    r"|bos|unk|sep|cls|mask|stop|special|first|last|max|min|per|input|output|prompt|completion|image|audio|design)_?token$"
+    r"(?:^|_)(?:page|next|prev|previous|continuation|resume|sync|cursor|start|end|cas|change|fencing|lease|cancellation"
+    r"|pad|eos|bos|unk|sep|cls|mask|stop|special|first|last|max|min|per|input|output|prompt|completion|image|audio"
+    r"|design)_?token$"
 )
 _DESCRIBING = re.compile(
     r"(?:name|ref|reference|type|kind|policy|endpoint|url|uri|env|envvar|path|file|description|title|format|pattern|enum"
@@ -282,6 +283,7 @@ def _role_of(key: str) -> _Role:
 
 _EMBEDDED_LEVELS = 4
 _EMBEDDED_LIMIT = 256 * 1024
+"""To parse and walk a text costs six times its scan for formats, on the path of every save."""
 _OPENERS = '{["' + " \t\r\n"
 _CONTAINERS = (dict, list, tuple)
 _PLAIN = _Role.PLAIN
@@ -310,15 +312,10 @@ def _embedded(text: str, level: int) -> Any:
     return None if isinstance(parsed, str) else parsed
 
 
-def _items(value: Any) -> Iterable[tuple[Any, Any]]:
-    """Key and value of what a container holds, nothing for a scalar."""
-    if isinstance(value, dict):
-        return value.items()
-    if isinstance(value, _Members):
-        return value
-    if isinstance(value, list | tuple):
-        return enumerate(value)
-    return ()
+def _items(container: Any) -> Iterator[tuple[Any, Any]]:
+    if isinstance(container, dict):
+        return iter(container.items())
+    return iter(container) if isinstance(container, _Members) else enumerate(container)
 
 
 def _told_by_name(container: Any, telling: str | None) -> str | None:
@@ -383,7 +380,7 @@ def find_secret(document: Any) -> SecretFinding | None:
                     return _finding(trail, key, kind)
             if isinstance(inside, _CONTAINERS):
                 trail.append(key)
-                frames.append((iter(_items(inside)), _told_by_name(inside, telling), depth))
+                frames.append((_items(inside), _told_by_name(inside, telling), depth))
                 break
         else:
             frames.pop()

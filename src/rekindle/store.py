@@ -12,36 +12,34 @@ from collections.abc import Awaitable, Callable, Generator, Iterable
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
 from sqlalchemy import URL, Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from rekindle.engine import create_async_engine, create_engine, redacted, transaction_level, translated
+from rekindle.engine import create_async_engine, create_engine, redacted, translated
 from rekindle.errors import DatabaseRevisionError, StaleSessionError, WriteVersionError
 from rekindle.orm import DATABASE_REVISION
 from rekindle.record import Batch, Filters, Page, SessionRecord, StoredDocument, changed
-from rekindle.repository import SessionRepository, require_writable
+from rekindle.repository import require_writable
 from rekindle.revision import require_revision
 from rekindle.schema import CURRENT, SessionMetadata
 from rekindle.secret_guard import SecretGuard, find_secret
+from rekindle.transactions import (
+    AGAIN_WHEN_ROLLED_BACK,
+    AGAIN_WHEN_STALE,
+    HeldConnections,
+    Operation,
+    T,
+    in_autocommit,
+    in_transaction,
+    rolled_back,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
-_T = TypeVar("_T")
-_Operation = Callable[[SessionRepository], _T]
 _Change = Callable[[SessionMetadata], SessionMetadata | None]
-
-_AGAIN_WHEN_STALE: dict[str, Any] = {
-    "attempts": None, "timeout": 30, "wait_initial": 0.001, "wait_max": 0.1, "wait_jitter": 0.01
-}  # fmt: skip
-_AGAIN_WHEN_ROLLED_BACK: dict[str, Any] = {
-    "attempts": 10, "timeout": 15, "wait_initial": 0.01, "wait_max": 1, "wait_jitter": 0.05
-}  # fmt: skip
-
-_DEADLOCK_OR_SERIALIZATION = {"40001", "40P01", 1213, 1205, 1020}
-"""SQLSTATEs of PostgreSQL and error numbers of MariaDB after which the server has rolled back by itself."""
 
 
 class SessionStore:
@@ -54,7 +52,8 @@ class SessionStore:
     """
 
     def __init__(self, engine: Engine, options: dict[str, Any]) -> None:
-        self._engine = engine
+        self._url = engine.url
+        self._connections = HeldConnections(engine)
         self._options = options
 
     @classmethod
@@ -88,8 +87,8 @@ class SessionStore:
         return cls(engine, options)
 
     def close(self) -> None:
-        """Close the connections; calls in flight finish first."""
-        self._engine.dispose()
+        """Close the connections. Not while other threads are still in a call."""
+        self._connections.close()
 
     def __enter__(self) -> Self:
         return self
@@ -149,7 +148,7 @@ class SessionStore:
             # Imported where a race was lost: most processes never lose one.
             from stamina import RetryingCaller  # noqa: PLC0415
 
-            return RetryingCaller(**_AGAIN_WHEN_STALE).on(StaleSessionError)(self._update_once, session_id, change)
+            return RetryingCaller(**AGAIN_WHEN_STALE).on(StaleSessionError)(self._update_once, session_id, change)
 
     def _update_once(self, session_id: str, change: _Change) -> SessionRecord:
         return self.save(changed(self.load(session_id), change))
@@ -159,7 +158,7 @@ class SessionStore:
         return self._run(lambda repository: repository.delete(target), transaction=True)
 
     def import_document(
-        self, session_id: str, payload: str, *, created_at: datetime | None, updated_at: datetime | None
+        self, session_id: str, payload: str, *, created_at: datetime | None = None, updated_at: datetime | None = None
     ) -> Literal["imported", "unchanged"]:
         """See SessionRepository.import_document."""
         return self._run(
@@ -168,20 +167,17 @@ class SessionStore:
             )
         )
 
-    def _run(self, operation: _Operation[_T], *, transaction: bool = False) -> _T:
-        def once() -> _T:
-            with self._engine.connect() as connection:
-                return _operate(connection, operation, self._options, transaction)
-
-        with translated(self._engine.url):
+    def _run(self, operation: Operation[T], *, transaction: bool = False) -> T:
+        once = self._connections.transact if transaction else self._connections.run
+        with translated(self._url):
             try:
-                return once()
+                return once(operation, self._options)
             except DBAPIError as error:
-                if not _rolled_back(error):
+                if not rolled_back(error):
                     raise
             from stamina import RetryingCaller  # noqa: PLC0415
 
-            return RetryingCaller(**_AGAIN_WHEN_ROLLED_BACK).on(_rolled_back)(once)
+            return RetryingCaller(**AGAIN_WHEN_ROLLED_BACK).on(rolled_back)(once, operation, self._options)
 
 
 class AsyncSessionStore:
@@ -222,7 +218,7 @@ class AsyncSessionStore:
         return cls(engine, options)
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections. Not while other tasks are still in a call."""
         await self._engine.dispose()
 
     async def __aenter__(self) -> Self:
@@ -277,7 +273,7 @@ class AsyncSessionStore:
         except StaleSessionError:
             from stamina import AsyncRetryingCaller  # noqa: PLC0415
 
-            caller = AsyncRetryingCaller(**_AGAIN_WHEN_STALE).on(StaleSessionError)
+            caller = AsyncRetryingCaller(**AGAIN_WHEN_STALE).on(StaleSessionError)
             return await caller(self._update_once, session_id, change)
 
     async def _update_once(self, session_id: str, change: _Change) -> SessionRecord:
@@ -288,7 +284,7 @@ class AsyncSessionStore:
         return await self._run(lambda repository: repository.delete(target), transaction=True)
 
     async def import_document(
-        self, session_id: str, payload: str, *, created_at: datetime | None, updated_at: datetime | None
+        self, session_id: str, payload: str, *, created_at: datetime | None = None, updated_at: datetime | None = None
     ) -> Literal["imported", "unchanged"]:
         """See SessionRepository.import_document."""
         return await self._run(
@@ -297,20 +293,22 @@ class AsyncSessionStore:
             )
         )
 
-    async def _run(self, operation: _Operation[_T], *, transaction: bool = False) -> _T:
-        async def once() -> _T:
-            async with self._engine.connect() as connection:
-                return await connection.run_sync(_operate, operation, self._options, transaction)
-
+    async def _run(self, operation: Operation[T], *, transaction: bool = False) -> T:
         with translated(self._engine.url):
             try:
-                return await once()
+                return await self._once(operation, transaction)
             except DBAPIError as error:
-                if not _rolled_back(error):
+                if not rolled_back(error):
                     raise
             from stamina import AsyncRetryingCaller  # noqa: PLC0415
 
-            return await AsyncRetryingCaller(**_AGAIN_WHEN_ROLLED_BACK).on(_rolled_back)(once)
+            return await AsyncRetryingCaller(**AGAIN_WHEN_ROLLED_BACK).on(rolled_back)(
+                self._once, operation, transaction
+            )
+
+    async def _once(self, operation: Operation[T], transaction: bool) -> T:
+        async with self._engine.connect() as connection:
+            return await connection.run_sync(in_transaction if transaction else in_autocommit, operation, self._options)
 
 
 class AsyncOpening:
@@ -364,19 +362,3 @@ def _prepare(connection: Connection, upgrade: bool) -> None:
 
 def _archives(record: SessionRecord, options: dict[str, Any]) -> bool:
     return record.schema_version < int(options["write_version"])
-
-
-def _operate(connection: Connection, operation: _Operation[_T], options: dict[str, Any], transaction: bool) -> _T:
-    if not transaction:
-        return operation(SessionRepository(connection, **options))
-    connection = connection.execution_options(isolation_level=transaction_level(connection.dialect))
-    with connection.begin():
-        return operation(SessionRepository(connection, **options))
-
-
-def _rolled_back(error: Exception) -> bool:
-    """Whether the server undid the whole transaction and asks for another try; repeating is then always safe."""
-    if not isinstance(error, DBAPIError) or error.orig is None:
-        return False
-    code = getattr(error.orig, "sqlstate", None) or next(iter(error.orig.args), None)
-    return code in _DEADLOCK_OR_SERIALIZATION
