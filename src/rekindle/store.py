@@ -52,7 +52,7 @@ class SessionStore:
     """
 
     def __init__(self, engine: Engine, options: dict[str, Any]) -> None:
-        self._url = engine.url
+        self._engine = engine
         self._connections = HeldConnections(engine)
         self._options = options
 
@@ -169,7 +169,7 @@ class SessionStore:
 
     def _run(self, operation: Operation[T], *, transaction: bool = False) -> T:
         once = self._connections.transact if transaction else self._connections.run
-        with translated(self._url):
+        with translated(self._engine.url):
             try:
                 return once(operation, self._options)
             except DBAPIError as error:
