@@ -6,6 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine
+
+from rekindle import SessionStore
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -29,6 +32,19 @@ def test_the_first_block_takes_an_old_row_to_a_current_one(tmp_path):
         "  realm_id: 'mob:office' -> 'mob.office' (made a slug)",
         "3 2",
     ]
+
+
+def test_the_second_block_works_in_a_transaction_of_the_caller(tmp_path):
+    """The repository saves in the caller's transaction, and the save is there after the commit."""
+    url = f"sqlite:///{tmp_path}/agents.db"
+    with SessionStore.open(url, upgrade=True) as store:
+        store.import_document("session-1", '{"model": "m", "provider": "other", "max_tokens": 1, "tooling": {}}')
+        engine = create_engine(url)
+
+        exec(BLOCKS[1], {"engine": engine})
+
+        engine.dispose()
+        assert store.load("session-1").lock_version == 2
 
 
 @pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\((?!https?:)([^)#]+)", README))))
