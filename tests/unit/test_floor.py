@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from itertools import chain
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -10,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_the_floor_is_the_lower_bounds():
     """Each dependency of the package and its extras stands in the floor with exactly its lower bound."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    required = [*project["dependencies"], *sum(project["optional-dependencies"].values(), [])]
+    required = [*project["dependencies"], *chain.from_iterable(project["optional-dependencies"].values())]
     bounds = {
         re.match(r"[a-z0-9-]+", line)[0]: re.search(r">=([\d.]+)", line)[1].split(".")
         for line in required
