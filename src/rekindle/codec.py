@@ -161,6 +161,7 @@ def adopt(payload: str, write_version: int, guard: SecretGuard | None) -> Encode
     said anew. Raises what decode and encode raise.
     """
     document = parse(payload)
+    _refuse_ambiguous(payload)
     upcast = walk(document)
     metadata = validate(upcast.document)
     if upcast.from_version > write_version or (upcast.from_version == CURRENT and not upcast.changes):
@@ -197,6 +198,18 @@ def _promoted(metadata: SessionMetadata, payload: str, schema_version: int) -> E
         instance_id=metadata.instance_id,
         comms_name=metadata.comms_name,
     )
+
+
+def _refuse_ambiguous(payload: str) -> None:
+    """Refuse a key that occurs twice: parsers differ about which counts, and no check would see the other."""
+
+    def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            raise InvalidPayloadError((Problem("", "a key occurs twice in one object"),))
+        return found
+
+    json.loads(payload, object_pairs_hook=members)
 
 
 def _refuse_secrets(document: Document, guard: SecretGuard | None) -> None:

@@ -225,6 +225,12 @@ def test_a_value_that_cannot_be_stored_is_not_adopted(text):
         codec.adopt(OLD[:-1] + f',"provider_params":{text}}}', 3, None)
 
 
+def test_a_key_that_occurs_twice_is_not_adopted():
+    """The text would be kept with a value in it that nothing has checked."""
+    with pytest.raises(InvalidPayloadError, match="occurs twice"):
+        codec.adopt(OLD[:-1] + ',"provider_params":{"a":1,"a":2}}', 3, None)
+
+
 def test_a_pinned_version_is_written_in_its_own_words():
     """Version 2 spells the provider as it did, and has no tool policy."""
     document = written(metadata(), write_version=2)
