@@ -28,7 +28,7 @@ POOL_SIZE = 15
 
 _SUPPORTED = {"sqlite", "postgresql", "mysql", "mariadb"}
 _ASYNC_DRIVERS = {"sqlite": "aiosqlite", "postgresql": "psycopg", "mysql": "aiomysql", "mariadb": "aiomysql"}
-_SYNC_DRIVERS = {"sqlite": "pysqlite", "postgresql": "psycopg", "mysql": "pymysql", "mariadb": "pymysql"}
+_SYNC_DRIVERS = {"sqlite": "", "postgresql": "psycopg", "mysql": "pymysql", "mariadb": "pymysql"}
 _TRANSACTION = {"sqlite": "SERIALIZABLE"}
 
 TRANSACTION_LEVEL = "READ COMMITTED"
@@ -86,15 +86,15 @@ def _named(url: str | URL) -> Iterator[None]:
 
 
 def _with_driver(url: str | URL, drivers: Mapping[str, str]) -> URL:
-    """Fill in the tested driver where the URL names none, or one of the other colour."""
+    """Fill in the tested driver where the URL names none, or one of the other colour; SQLite's own needs no name."""
     target = make_url(url)
     database = target.get_backend_name()
     if database not in _SUPPORTED:
         raise UnsupportedDatabaseError(redacted(url), f"{database} is not supported")
-    others = {*_ASYNC_DRIVERS.values(), *_SYNC_DRIVERS.values()} - {drivers[database]}
-    named = target.drivername.partition("+")[2]
-    if not named or named in others:
-        target = target.set(drivername=f"{database}+{drivers[database]}")
+    tested = drivers[database]
+    others = {*_ASYNC_DRIVERS.values(), *_SYNC_DRIVERS.values()} - {tested}
+    if target.drivername.partition("+")[2] in {"", *others}:
+        target = target.set(drivername=f"{database}+{tested}" if tested else database)
     return target
 
 

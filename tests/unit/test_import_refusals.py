@@ -42,7 +42,7 @@ UNUSABLE = {
     "is not a SQLite database": lambda realm: (realm / "sessions.sqlite3").write_text("text" * 1000),
     "none of the tables": lambda realm: database(realm, "CREATE TABLE users (id)"),
     "none of the tables in which": lambda realm: database(realm, "CREATE VIEW sessions AS SELECT 1 AS session_id"),
-    "table sessions has no created_at_ms": lambda realm: database(realm, "CREATE TABLE sessions (session_id)"),
+    "table sessions has no metadata_json": lambda realm: database(realm, "CREATE TABLE sessions (session_id)"),
     "session_head_metadata_cells has no exact_value_digest": lambda realm: database(
         realm, "CREATE TABLE session_head_metadata_current (session_id, metadata_key, exact_value_digest)"
     ),

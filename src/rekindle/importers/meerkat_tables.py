@@ -108,9 +108,7 @@ _CELLS = _Layout(
 
 _HEADS = _Layout(
     name="session_heads",
-    columns={
-        "session_heads": frozenset({"session_id", "created_at_ms", "updated_at_ms", "metadata_json", "head_json"})
-    },
+    columns={"session_heads": frozenset({"session_id", "metadata_json", "head_json"})},
     ids="SELECT typeof(session_id), session_id FROM session_heads ORDER BY session_id",
     holds="SELECT 1 FROM session_heads WHERE session_id = :id",
     documents=(
@@ -122,7 +120,7 @@ _HEADS = _Layout(
 
 _SESSIONS = _Layout(
     name="sessions",
-    columns={"sessions": frozenset({"session_id", "created_at_ms", "updated_at_ms", "metadata_json", "session_json"})},
+    columns={"sessions": frozenset({"session_id", "metadata_json", "session_json"})},
     ids="SELECT typeof(session_id), session_id FROM sessions ORDER BY session_id",
     holds="SELECT 1 FROM sessions WHERE session_id = :id",
     documents=(
@@ -219,7 +217,7 @@ class Table:
             yield Source(self.origin, partial(self._document, statement, session_id), extract)
 
     def times(self, session_id: str) -> tuple[datetime | None, datetime | None]:
-        """When the session was created and last updated, for all that the columns say."""
+        """When the session was created and last updated, for all that the columns say, if there are any."""
         if self._layout.times is None:
             return None, None
         try:
