@@ -8,21 +8,25 @@ Pure: no I/O, no clock, and the argument is never changed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, NamedTuple
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from rekindle.errors import InvalidPayloadError, NewerSchemaError, Problem, SchemaError, UpcastError
 from rekindle.schema import CURRENT, VERSIONS, Change, Document, SessionMetadata, Step
 
-STEPS: tuple[tuple[int, Step], ...] = tuple((version, VERSIONS[version].upcast) for version in range(1, CURRENT + 1))
+PLAN: tuple[tuple[int, Step], ...] = tuple((version, module.upcast) for version, module in VERSIONS.items())
+"""Made once, and the same for every stored version: the number may lie, so no step is left out on its word."""
 
 
-@dataclass(frozen=True, slots=True)
-class Upcast:
+_validate: Callable[[Any], SessionMetadata] = TypeAdapter(SessionMetadata).validator.validate_python
+"""What model_validate() ends in; its own options cost as much as one of the steps."""
+
+
+class Upcast(NamedTuple):
     """
     A document at the current schema version, and how it got there.
 
@@ -33,6 +37,9 @@ class Upcast:
     document: Document
     from_version: int
     changes: tuple[Change, ...]
+
+
+_upcast: Callable[[tuple[Document, int, tuple[Change, ...]]], Upcast] = partial(tuple.__new__, Upcast)
 
 
 def upcast(document: Mapping[str, Any]) -> Upcast:
@@ -49,21 +56,26 @@ def upcast(document: Mapping[str, Any]) -> Upcast:
 
 def walk(document: object) -> Upcast:
     """Take a parsed document through every step, without validating what comes out."""
-    if not isinstance(document, Mapping):
-        raise InvalidPayloadError((Problem("", "is not a JSON object"),))
+    if type(document) is not dict:
+        if not isinstance(document, Mapping):
+            raise InvalidPayloadError((Problem("", "is not a JSON object"),))
+        document = dict(document)
     stored = stored_version(document)
     found: list[Change] = []
-    current: Document = dict(document)
-    for version, step in STEPS:
+    current: Document = document
+    for version, step in PLAN:
         try:
             current, changes = step(current)
         except SchemaError:
             raise
         except Exception as error:
             raise UpcastError(version - 1, version, type(error).__name__) from error
-        found += changes
+        if changes:
+            found += changes
+    if current is document:  # a step that finds nothing to do returns what it was given, which is the caller's
+        current = current.copy()
     current["schema_version"] = CURRENT
-    return Upcast(current, stored, tuple(found))
+    return _upcast((current, stored, tuple(found)))
 
 
 def stored_version(document: Mapping[str, Any]) -> int:
@@ -79,7 +91,7 @@ def stored_version(document: Mapping[str, Any]) -> int:
 def validate(document: Document) -> SessionMetadata:
     """Make the current model of a document that is at the current schema version."""
     try:
-        return SessionMetadata.model_validate(document)
+        return _validate(document)
     except ValidationError as error:
         raise InvalidPayloadError(problems(error, document)) from None
 

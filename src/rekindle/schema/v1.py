@@ -22,7 +22,10 @@ downcast = None
 
 def upcast(document: Document) -> tuple[Document, list[Change]]:
     """Give a document from before the number its number."""
-    return {"schema_version": VERSION, **document}, []
+    if "schema_version" not in document:
+        document = document.copy()
+        document["schema_version"] = VERSION
+    return document, []
 
 
 class Provider(StrEnum):

@@ -23,39 +23,43 @@ from rekindle.schema.parts import (
     SchemaVersion,
     Slug,
     Text,
+    change,
     is_none,
 )
 from rekindle.schema.v1 import PeerMeta, ToolCategoryOverride
-from rekindle.schema.v2 import SkillKey, slugify
+from rekindle.schema.v2 import SkillKey, is_slug, slugify
 
 VERSION = 3
 SUMMARY = "Provider openai, realm_id a slug, auth_binding.origin, mob_member_binding and the two tool policies."
 DOWNCAST = "exact"
 
-_DEFAULTS: Document = {"structured_output_retries": 2, "keep_alive": False, "comms_name": None}
 _CATEGORY_DEFAULTS: Document = dict.fromkeys(
     ("builtins", "shell", "comms", "mob", "memory", "schedule", "workgraph", "image_generation", "web_search"),
     "inherit",
 )
 _UNMANAGED: Document = {"kind": "unmanaged"}
-_ENV_DEFAULT = ("env_default", "default")
+_OF_NAMES = ("allow_list", "deny_list", "allow_names", "deny_names")
+_SPELLED_OPENAI = Change("provider", "spelled openai", "open_a_i", "openai")
 
 
 def upcast(document: Document) -> tuple[Document, list[Change]]:
     """Take a document of version 2, or of 3 with older content in it, to version 3, its defaults written out."""
     changes: list[Change] = []
     number = document["schema_version"]
-    document = {**_DEFAULTS, **document}
+    document = document.copy()
+    document.setdefault("structured_output_retries", 2)
+    document.setdefault("keep_alive", False)
+    document.setdefault("comms_name", None)
     if document.get("provider") == "open_a_i":
         document["provider"] = "openai"
-        changes.append(Change("provider", "spelled openai", "open_a_i", "openai"))
+        changes.append(_SPELLED_OPENAI)
     realm = document.get("realm_id")
-    if isinstance(realm, str) and (slug := _realm_slug(realm)) != realm:
-        document["realm_id"] = slug
-        changes.append(Change("realm_id", "made a slug", realm, slug))
+    if isinstance(realm, str) and realm and not is_slug(realm):
+        slug = document["realm_id"] = slugify(f"mob.{realm[4:]}" if realm.startswith("mob:") else realm)
+        changes.append(change(("realm_id", "made a slug", realm, slug)))
     binding = document.get("auth_binding")
     # From version 3 on only the origin decides, so a pair without one says "configured" there.
-    if number < VERSION and isinstance(binding, dict) and _is_env_default(binding):
+    if binding and number < VERSION and isinstance(binding, dict) and _is_env_default(binding):
         document["auth_binding"] = {**binding, "origin": "synthetic_env_default"}
     tooling = document.get("tooling")
     if isinstance(tooling, dict):
@@ -63,39 +67,49 @@ def upcast(document: Document) -> tuple[Document, list[Change]]:
     return document, changes
 
 
-def _realm_slug(realm: str) -> str:
-    return slugify(f"mob.{realm[4:]}" if realm.startswith("mob:") else realm)
-
-
 def _is_env_default(binding: Document) -> bool:
-    if binding.get("profile") is not None or binding.get("origin") is not None:
-        return False
-    return (binding.get("realm"), binding.get("binding")) == _ENV_DEFAULT
+    return (
+        binding.get("realm") == "env_default"
+        and binding.get("binding") == "default"
+        and binding.get("profile") is None
+        and binding.get("origin") is None
+    )
 
 
 def _with_policies(tooling: Document, changes: list[Change]) -> Document:
-    tooling = {**_CATEGORY_DEFAULTS, "application_tool_policy": _UNMANAGED.copy(), **tooling}
+    tooling = {**_CATEGORY_DEFAULTS, **tooling}
+    if "application_tool_policy" not in tooling:
+        tooling["application_tool_policy"] = _UNMANAGED.copy()
     policy = tooling.get("tool_access_policy")
     if isinstance(policy, dict):
-        tooling["tool_access_policy"] = _sorted_names(policy, "tooling.tool_access_policy", changes)
+        tooling["tool_access_policy"] = _with_sorted_names(policy, changes)
     return tooling
 
 
-def _sorted_names(policy: Document, path: str, changes: list[Change]) -> Document:
+def _with_sorted_names(policy: Document, changes: list[Change]) -> Document:
     """Name lists are sets; releases before 0.8.15 of the writer wrote them in hash order."""
-    names = policy.get("value")
-    if not isinstance(names, list):
+    value = policy.get("value")
+    if policy.get("type") == "constraints" and isinstance(value, list):
+        edited = value.copy()
+        for index, constraint in enumerate(value):
+            if isinstance(constraint, dict) and (ordered := _sorted_names(constraint)) is not None:
+                edited[index] = {**constraint, "value": ordered}
+                path = f"tooling.tool_access_policy.value.{index}.value"
+                changes.append(change((path, "names sorted, each once", constraint["value"], ordered)))
+        return {**policy, "value": edited}
+    if (ordered := _sorted_names(policy)) is None:
         return policy
-    if policy.get("type") == "constraints":
-        constraints = [
-            _sorted_names(constraint, f"{path}.value.{index}", changes) if isinstance(constraint, dict) else constraint
-            for index, constraint in enumerate(names)
-        ]
-        return {**policy, "value": constraints}
-    if not all(isinstance(name, str) for name in names) or (ordered := sorted(set(names))) == names:
-        return policy
-    changes.append(Change(f"{path}.value", "names sorted, each once", names, ordered))
+    changes.append(change(("tooling.tool_access_policy.value", "names sorted, each once", value, ordered)))
     return {**policy, "value": ordered}
+
+
+def _sorted_names(policy: Document) -> list[str] | None:
+    """Give the names in order, each once; None where they are, or where there are none."""
+    names = policy.get("value")
+    if not isinstance(names, list) or policy.get("type") not in _OF_NAMES or set(map(type, names)) != {str}:
+        return None
+    ordered = sorted(set(names))
+    return None if ordered == names else ordered
 
 
 def downcast(document: Document) -> tuple[Document, tuple[str, ...]]:
@@ -103,6 +117,11 @@ def downcast(document: Document) -> tuple[Document, tuple[str, ...]]:
     Say a document of version 3 in version 2.
 
     The second value names the paths that version 2 cannot say; the document is worth nothing unless it is empty.
+
+    Exact: `downcast(upcast(x)[0]) == (x, ())` for every valid x of version 2 in canonical form, which is: no content of
+    version 1; the three defaults and all nine categories written out; the provider spelled `open_a_i`; a slug for a
+    realm; and no key that version 3 gave a meaning to. What version 2 says by silence, an `auth_binding.origin` of
+    `configured` and an unmanaged application_tool_policy, is left out on the way down.
     """
     document = {**document, "schema_version": v2.VERSION}
     unsayable: list[str] = []
