@@ -56,7 +56,7 @@ def __getattr__(name: str) -> Any:
 
         return AsyncSessionRepository
     if name == "__version__":
-        from rekindle.repository import library_version  # noqa: PLC0415
+        from rekindle.rewriting import library_version  # noqa: PLC0415
 
         return library_version()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

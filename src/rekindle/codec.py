@@ -20,8 +20,8 @@ from rekindle.schema import CURRENT, VERSIONS, Change, Document, SessionMetadata
 from rekindle.secret_guard import SecretGuard
 from rekindle.upcasting import problems, validate, walk
 
-MAX_PAYLOAD_BYTES = 8 * 1024 * 1024
-"""Half of MariaDB's default max_allowed_packet, so that a payload and its archive fit in one statement each."""
+MAX_PAYLOAD_BYTES = 7 * 1024 * 1024
+"""Under half of MariaDB's default max_allowed_packet: a driver may have to escape every byte of a payload."""
 
 MAX_PROMOTED_LENGTH = 255
 """In characters: what an index key of every supported database can hold."""
@@ -59,10 +59,11 @@ def decode(payload: str | bytes, schema_version: int) -> Decoded:
 
     Raises NewerSchemaError, InvalidPayloadError or UpcastError, none of them with a session id: the caller knows it.
     """
+    # A column of SQLite holds whatever was put into it by hand.
+    if type(schema_version) is not int or schema_version < 1:
+        raise InvalidPayloadError((Problem("schema_version", "is not a positive integer"),))
     if schema_version > CURRENT:
         raise NewerSchemaError(schema_version, CURRENT)
-    if schema_version < 1:
-        raise InvalidPayloadError((Problem("schema_version", "is not a positive integer"),))
     if schema_version == CURRENT:
         try:
             metadata = SessionMetadata.model_validate_json(payload)
@@ -90,7 +91,7 @@ def parse(payload: str | bytes) -> Any:
     _refuse_large(payload)
     try:
         return from_json(payload, allow_inf_nan=False)
-    except ValueError as error:
+    except (ValueError, TypeError) as error:  # TypeError is what it has for text that is no Unicode
         raise InvalidPayloadError((Problem("", f"is not JSON ({error})"),)) from None
 
 
@@ -107,9 +108,13 @@ def canonical(payload: str) -> bytes:
     """
     Say a document so that two texts of equal content are equal.
 
-    The order of keys does not count; 1, 1.0 and true stay apart.
+    The order of keys does not count; 1, 1.0 and true stay apart. A text that is no JSON is equal to itself alone.
     """
-    return json.dumps(parse(payload), sort_keys=True, ensure_ascii=False).encode()
+    try:
+        document = parse(payload)
+    except InvalidPayloadError:
+        return payload.encode(errors="surrogatepass")
+    return json.dumps(document, sort_keys=True).encode()
 
 
 def encode(metadata: SessionMetadata, write_version: int, guard: SecretGuard | None) -> Encoded:

@@ -33,6 +33,12 @@ _TRANSACTION = {"sqlite": "SERIALIZABLE"}
 
 TRANSACTION_LEVEL = "READ COMMITTED"
 
+REALM_SETTING = "rekindle.realm"
+"""What a PostgreSQL session is told of the realm it acts for; see row_level_security.py."""
+
+
+_INSUFFICIENT_PRIVILEGE = "42501"
+
 
 def transaction_level(dialect: Dialect) -> str:
     """Name the isolation level of a write of several statements: what the engine's compare-and-swap needs, no more."""
@@ -43,30 +49,34 @@ def redacted(url: str | URL) -> str:
     """Show a URL without its password, also when it is no URL."""
     try:
         url = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # the latter of a port that is no number, and may be part of a password
         return "the given database URL"
     secrets = {key: "***" for key in url.query if key in {"password", "passwd", "sslpassword"}}
     return url.update_query_dict(secrets).render_as_string(hide_password=True)
 
 
-def create_engine(url: str | URL) -> Engine:
-    """Make an engine for one of the supported databases; nothing is connected yet."""
+def create_engine(url: str | URL, *, realm: str | None = None) -> Engine:
+    """
+    Make an engine for one of the supported databases; nothing is connected yet.
+
+    With `realm`, PostgreSQL is told it on every connection, for row-level security.
+    """
     with _named(url):
-        target = _with_driver(url, _SYNC_DRIVERS)
+        target, synchronous = _synchronous(_with_driver(url, _SYNC_DRIVERS))
         engine = sa.create_engine(target, isolation_level="AUTOCOMMIT", **_options(target))
-    _prepare(engine)
+    _prepare(engine, realm, synchronous)
     return engine
 
 
-def create_async_engine(url: str | URL) -> AsyncEngine:
+def create_async_engine(url: str | URL, *, realm: str | None = None) -> AsyncEngine:
     """Make the same engine for asyncio."""
     with _named(url):
         # Here and not above: the synchronous path does not pay for asyncio.
         from sqlalchemy.ext.asyncio import create_async_engine as create  # noqa: PLC0415
 
-        target = _with_driver(url, _ASYNC_DRIVERS)
+        target, synchronous = _synchronous(_with_driver(url, _ASYNC_DRIVERS))
         engine = create(target, isolation_level="AUTOCOMMIT", **_options(target))
-    _prepare(engine.sync_engine)
+    _prepare(engine.sync_engine, realm, synchronous)
     return engine
 
 
@@ -77,7 +87,7 @@ def _named(url: str | URL) -> Iterator[None]:
         yield
     except NoSuchModuleError:
         raise UnsupportedDatabaseError(redacted(url), "is of no database that rekindle supports") from None
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         # The message of SQLAlchemy quotes the URL, password and all.
         raise UnsupportedDatabaseError(redacted(url), "cannot be read as a database URL") from None
     except ModuleNotFoundError as error:
@@ -111,18 +121,36 @@ def _options(url: URL) -> dict[str, Any]:
     return {**options, "pool_size": POOL_SIZE, "max_overflow": 0}
 
 
-def _prepare(engine: Engine) -> None:
+def _synchronous(url: URL) -> tuple[URL, str]:
+    """Take `?synchronous=` out of the URL of a SQLite file: whether a save waits until the disk has it."""
+    if url.get_backend_name() != "sqlite" or "synchronous" not in url.query:
+        return url, "full"
+    level = str(url.query["synchronous"]).lower()
+    if level not in {"full", "normal"}:
+        reason = "has a `synchronous` that is neither full nor normal, and could lose more than the last saves"
+        raise DatabaseUnavailableError(redacted(url), reason, "correct it, or leave it out")
+    return url.difference_update_query(["synchronous"]), level
+
+
+def _prepare(engine: Engine, realm: str | None, synchronous: str) -> None:
     if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _synchronous_full)
+        # Whatever this SQLite was compiled with: an acknowledged save survives a power cut, unless told otherwise.
+        event.listen(engine, "connect", _on_connect(f"PRAGMA synchronous={synchronous}"))
+    elif engine.dialect.name == "postgresql" and realm is not None:
+        marker = "$1" if engine.dialect.paramstyle == "numeric_dollar" else "%s"
+        event.listen(engine, "connect", _on_connect(f"SELECT set_config('{REALM_SETTING}', {marker}, false)", realm))
     elif engine.dialect.name in {"mysql", "mariadb"}:
         event.listen(engine, "first_connect", _require_mariadb(engine), once=True)
 
 
-def _synchronous_full(connection: Any, _record: object) -> None:
-    """An acknowledged save survives a power cut, whatever this SQLite was compiled with."""
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA synchronous=FULL")
-    cursor.close()
+def _on_connect(statement: str, *parameters: str) -> Any:
+    def execute(connection: Any, _record: object) -> None:
+        cursor = connection.cursor()
+        cursor.execute(statement, parameters)
+        cursor.close()
+        connection.commit()  # or the rollback of a transaction would take a setting with it
+
+    return execute
 
 
 def _require_mariadb(engine: Engine) -> Any:
@@ -161,6 +189,9 @@ def _reason(error: DBAPIError) -> tuple[str, str] | None:
     for part, reason in known.items():
         if part in text:
             return reason
+    if getattr(error.orig, "sqlstate", None) == _INSUFFICIENT_PRIVILEGE:
+        remedy = "grant it the privilege; under row-level security, open the store with the realm of its sessions"
+        return "does not allow this to the role that is connected", remedy
     if error.connection_invalidated:
         return "the connection was lost", "check that the server is up, and try again"
     if isinstance(error, OperationalError) and error.statement is None:

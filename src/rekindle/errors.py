@@ -5,6 +5,8 @@ What can go wrong, as types.
     ├── SessionNotFoundError (LookupError)   no such session, or not in this realm
     ├── SessionExistsError                   the id is taken
     ├── StaleSessionError                    somebody else saved first
+    ├── OutcomeUnknownError                  the answer to a write was lost, and the row cannot tell any more
+    ├── ArchiveEntryNotFoundError (LookupError)  the archive keeps no such original
     ├── SchemaError                          about the document in one row
     │   ├── NewerSchemaError                 written by a later release
     │   ├── UpcastError                      a step failed: a defect in rekindle, not in the row
@@ -14,9 +16,11 @@ What can go wrong, as types.
     ├── RealmMismatchError                   the document belongs to another realm than the store
     ├── InvalidSessionIdError (ValueError)   not usable as a session id on every database
     ├── ImportSourceError                    the thing to import cannot be read
+    ├── HistoryError                         the schema versions are no chain: a defect of the release
     ├── DatabaseRevisionError                the tables are behind or ahead of the code
     ├── DatabaseUnavailableError             cannot be opened, reached or locked in time
-    └── UnsupportedDatabaseError             not SQLite, PostgreSQL or MariaDB
+    ├── UnsupportedDatabaseError             not SQLite, PostgreSQL or MariaDB
+    └── of backfill and verify               in rekindle.bulk_errors
 
 Every message ends with what to do next, and none carries a value of a document, a password or a URL with a password in
 it. The attributes are the interface; the wording is not.
@@ -24,6 +28,7 @@ it. The attributes are the interface; the wording is not.
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import NamedTuple
 
 
@@ -73,6 +78,47 @@ class StaleSessionError(RekindleError):
             f"session {self.session_id!r} is at lock version {self.found_lock_version}, this save was based on "
             f"{self.expected_lock_version}, and nothing was written; load it again and repeat the change, "
             "or use update(), which does both"
+        )
+
+
+class OutcomeUnknownError(RekindleError):
+    """
+    The connection was lost before a write was answered, and somebody else has written the session since.
+
+    Had nobody, reading the row back would have told whether the write arrived. It was not repeated.
+    """
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__(session_id)
+        self.session_id = session_id
+
+    def __str__(self) -> str:
+        return (
+            f"the connection was lost while session {self.session_id!r} was being written, somebody else has written "
+            "it since, and whether this write came before that cannot be told; load it and see what it says"
+        )
+
+
+class ArchiveEntryNotFoundError(RekindleError, LookupError):
+    """
+    The archive keeps no original of this session, or not the one asked for.
+
+    `lock_version` and `schema_version` are those asked for, None where any would have done.
+    """
+
+    def __init__(self, session_id: str, lock_version: int | None = None, schema_version: int | None = None) -> None:
+        super().__init__(session_id, lock_version, schema_version)
+        self.session_id = session_id
+        self.lock_version = lock_version
+        self.schema_version = schema_version
+
+    def __str__(self) -> str:
+        asked = (("lock version", self.lock_version), ("schema version", self.schema_version))
+        which = " and ".join(f"{name} {number}" for name, number in asked if number is not None)
+        what = f"nothing of {which}" if which else "no original from before its schema version"
+        return (
+            f"the archive keeps {what} for session {self.session_id!r}; "
+            f"see what it keeps with `rekindle archive list {self.session_id}`"
         )
 
 
@@ -148,9 +194,24 @@ class InvalidPayloadError(SchemaError):
         remedy = (
             "correct it and try again"
             if self.session_id is None
-            else (f"the row is untouched, see it with `rekindle show {self.session_id} --original`")
+            else (f"the row is untouched, see it with `rekindle show {quote(self.session_id)} --original`")
         )
         return f"{self._subject()} is not valid session metadata ({shown}{tail}); {remedy}"
+
+
+class HistoryError(RekindleError):
+    """
+    The modules of the schema versions are not one chain, so that some row could not be read.
+
+    `problems` says all that is wrong, each with its remedy. Raised on import, or by `rekindle schema new` and `freeze`.
+    """
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__(problems)
+        self.problems = problems
+
+    def __str__(self) -> str:
+        return "\n".join(self.problems)
 
 
 class SecretMaterialError(RekindleError):

@@ -8,28 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from functools import cache, cached_property
-from hashlib import sha256
-from importlib.metadata import version
+from functools import cached_property
 from typing import Any, Literal, TypeAlias, Unpack
 
-from pydantic_core import to_json
 from sqlalchemy import Connection, Row
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from rekindle import codec
+from rekindle.attempts import Attempt, Deletion
 from rekindle.errors import (
-    NewerSchemaError,
     RealmMismatchError,
     SchemaError,
     SecretMaterialError,
     SessionExistsError,
     SessionNotFoundError,
-    StaleSessionError,
     WriteVersionError,
 )
 from rekindle.record import Batch, Filters, Page, SessionRecord, StoredDocument, changed
+from rekindle.rewriting import archive_entry, columns, why_missed
 from rekindle.schema import CURRENT, VERSIONS, SessionMetadata
 from rekindle.secret_guard import SecretGuard, find_secret
 from rekindle.session_id import checked, cursor_behind, position_of
@@ -60,8 +57,10 @@ class SessionRepository:
         secret_guard: SecretGuard | None = find_secret,
     ) -> None:
         require_writable(write_version)
-        self._db = db
-        self._realm = realm
+        self.db = db
+        self.realm = realm
+        # Where a store writes down what was sent, to find out whether it arrived when the answer is lost.
+        self.attempts: list[Attempt | Deletion] | None = None
         self._scope: dict[str, Any] = {} if realm is None else {"_realm": realm}
         self._write_version = write_version
         self._guard = secret_guard
@@ -77,7 +76,7 @@ class SessionRepository:
         """
         record = self.find(session_id)
         if record is None:
-            raise SessionNotFoundError(session_id, self._realm)
+            raise SessionNotFoundError(session_id, self.realm)
         return record
 
     def find(self, session_id: str) -> SessionRecord | None:
@@ -89,7 +88,7 @@ class SessionRepository:
         """Return a row as it stands, its document unread. Raises SessionNotFoundError."""
         row = self._execute(self._sql.load, _session_id=checked(session_id)).one_or_none()
         if row is None:
-            raise SessionNotFoundError(session_id, self._realm)
+            raise SessionNotFoundError(session_id, self.realm)
         return _stored(row)
 
     def load_many(self, session_ids: Iterable[str]) -> Batch:
@@ -135,8 +134,9 @@ class SessionRepository:
         """
         encoded = self._encode(checked(session_id), metadata, self._write_version)
         now = datetime.now(UTC)
-        self._insert(session_id, encoded, created_at=now, updated_at=now)
-        return SessionRecord(session_id, metadata, encoded.schema_version, 1, now, now)
+        record = SessionRecord(session_id, metadata, encoded.schema_version, 1, now, now)
+        self._insert(session_id, encoded, created_at=now, updated_at=now, answer=record)
+        return record
 
     def save(self, record: SessionRecord) -> SessionRecord:
         """
@@ -147,7 +147,7 @@ class SessionRepository:
         For an outdated row it takes two statements: outside of a transaction a crash could leave the archive without
         the original. Returns the record to go on with.
         """
-        session_id, stored = record.session_id, record.schema_version
+        session_id, stored = checked(record.session_id), record.schema_version
         while True:
             # A row stays at the version it has reached, even when this process is pinned below it.
             encoded = self._encode(session_id, record.metadata, max(stored, self._write_version))
@@ -177,11 +177,13 @@ class SessionRepository:
         """
         if isinstance(target, str):
             session_id = checked(target)
+            self._sending(Deletion(session_id, None))
             deleted = self._execute(self._sql.delete, _session_id=session_id).rowcount
             if deleted == 0:
-                raise SessionNotFoundError(session_id, self._realm)
+                raise SessionNotFoundError(session_id, self.realm)
         else:
-            session_id, stored = target.session_id, target.schema_version
+            session_id, stored = checked(target.session_id), target.schema_version
+            self._sending(Deletion(session_id, target.created_at))
             while self._execute(self._sql.delete_loaded, **_seen(target, stored)).rowcount == 0:
                 stored = self._seen_since(session_id, target.lock_version)
         for statement in FORGET:
@@ -202,9 +204,11 @@ class SessionRepository:
             error.session_id = session_id
             raise
         self._require_realm(checked(session_id), encoded.realm)
+        if any(moment is not None and moment.tzinfo is None for moment in (created_at, updated_at)):
+            raise ValueError("a naive datetime names no moment; use datetime.now(UTC)")
         created = created_at or updated_at or datetime.now(UTC)
         try:
-            self._insert(session_id, encoded, created_at=created, updated_at=updated_at or created)
+            self._insert(session_id, encoded, created_at=created, updated_at=updated_at or created, answer="imported")
         except SessionExistsError:
             if not self._holds(session_id, {codec.canonical(payload), codec.canonical(encoded.payload)}):
                 raise
@@ -214,14 +218,18 @@ class SessionRepository:
     # the parts of it
 
     def _db_connection(self) -> Connection:
-        return self._db.connection() if isinstance(self._db, Session) else self._db
+        return self.db.connection() if isinstance(self.db, Session) else self.db
 
     @cached_property
     def _sql(self) -> Statements:
-        return statements(self._db_connection().dialect.name, self._realm is not None)
+        return statements(self._db_connection().dialect.name, self.realm is not None)
 
     def _execute(self, statement: Any, **parameters: Any) -> Any:
         return self._db_connection().execute(statement, {**self._scope, **parameters})
+
+    def _sending(self, attempt: Attempt | Deletion) -> None:
+        if self.attempts is not None:
+            self.attempts.append(attempt)
 
     def _page(self, filters: Filters, limit: int, after: str | None) -> tuple[Sequence[_Row], str | None]:
         if not 1 <= limit <= MAX_PAGE:
@@ -248,14 +256,17 @@ class SessionRepository:
         return encoded
 
     def _require_realm(self, session_id: str, realm: str | None) -> None:
-        if self._realm is not None and realm != self._realm:
-            raise RealmMismatchError(session_id, self._realm, realm)
+        if self.realm is not None and realm != self.realm:
+            raise RealmMismatchError(session_id, self.realm, realm)
 
-    def _insert(self, session_id: str, encoded: codec.Encoded, *, created_at: datetime, updated_at: datetime) -> None:
+    def _insert(
+        self, session_id: str, encoded: codec.Encoded, *, created_at: datetime, updated_at: datetime, answer: Any
+    ) -> None:
         row = {
             "session_id": session_id, "lock_version": 1, "created_at": created_at, "updated_at": updated_at,
-            **_columns(encoded),
+            **columns(encoded),
         }  # fmt: skip
+        self._sending(Attempt(session_id, 1, encoded.schema_version, encoded.payload, created_at, updated_at, answer))
         try:
             inserted = self._db_connection().execute(self._sql.insert, row).rowcount
         except IntegrityError:
@@ -264,25 +275,17 @@ class SessionRepository:
             raise SessionExistsError(session_id)
 
     def _replace(self, record: SessionRecord, stored: int, encoded: codec.Encoded) -> SessionRecord | None:
-        lock_version, now = record.lock_version + 1, datetime.now(UTC)
-        new = {"lock_version": lock_version, "updated_at": now, **_columns(encoded)}
-        if self._execute(self._sql.save, **_seen(record, stored), **new).rowcount == 0:
-            return None
-        return SessionRecord(
-            record.session_id, record.metadata, encoded.schema_version, lock_version, record.created_at, now
-        )
+        session_id, lock_version, schema_version = record.session_id, record.lock_version + 1, encoded.schema_version
+        born, now = record.created_at, datetime.now(UTC)
+        saved = SessionRecord(session_id, record.metadata, schema_version, lock_version, born, now)
+        self._sending(Attempt(session_id, lock_version, schema_version, encoded.payload, born, now, saved))
+        new = {"lock_version": lock_version, "updated_at": now, **columns(encoded)}
+        return saved if self._execute(self._sql.save, **_seen(record, stored), **new).rowcount else None
 
     def _seen_since(self, session_id: str, lock_version: int) -> int:
         """Find out why a compare-and-swap missed; return the schema version that a backfill has written meanwhile."""
         row = self._execute(self._sql.versions, _session_id=session_id).one_or_none()
-        if row is None:
-            raise SessionNotFoundError(session_id, self._realm)
-        if row.schema_version > CURRENT:
-            raise NewerSchemaError(row.schema_version, CURRENT, session_id)
-        if row.lock_version != lock_version:
-            raise StaleSessionError(session_id, lock_version, row.lock_version)
-        found: int = row.schema_version
-        return found
+        return why_missed(row, session_id, lock_version, self.realm)
 
     def _original(self, record: SessionRecord, stored: int) -> _Row | None:
         # Read before it is overwritten; the swap that follows proves that this is what it overwrote.
@@ -290,21 +293,8 @@ class SessionRepository:
         return row
 
     def _archive(self, record: SessionRecord, stored: int, original: _Row) -> None:
-        row = {
-            "session_id": record.session_id,
-            "lock_version": record.lock_version,
-            "schema_version": stored,
-            "payload": original.payload,
-            "payload_sha256": sha256(original.payload.encode()).hexdigest(),
-            "changes": to_json(
-                [change._asdict() for change in codec.decode(original.payload, stored).changes]
-            ).decode(),
-            "realm": original.realm,
-            "library_version": library_version(),
-            "updated_at": original.updated_at,
-            "archived_at": datetime.now(UTC),
-        }
-        self._db_connection().execute(ARCHIVE, row)
+        changes = codec.decode(original.payload, stored).changes
+        self._db_connection().execute(ARCHIVE, archive_entry(_seen(record, stored), original, changes))
 
     def _holds(self, session_id: str, documents: set[bytes]) -> bool:
         """Whether a session holds, or was saved from, one of these documents in canonical form."""
@@ -324,22 +314,8 @@ def require_writable(write_version: int) -> None:
         raise WriteVersionError(write_version, lowest, CURRENT)
 
 
-@cache
-def library_version() -> str:
-    """Name the release that writes."""
-    return version("rekindle")
-
-
 def _seen(record: SessionRecord, stored: int) -> dict[str, Any]:
     return {"_session_id": record.session_id, "_lock_version": record.lock_version, "_schema_version": stored}
-
-
-def _columns(encoded: codec.Encoded) -> dict[str, Any]:
-    return {
-        "schema_version": encoded.schema_version, "payload": encoded.payload, "realm": encoded.realm,
-        "provider": encoded.provider, "model": encoded.model, "instance_id": encoded.instance_id,
-        "comms_name": encoded.comms_name,
-    }  # fmt: skip
 
 
 def _record(row: _Row) -> SessionRecord:
@@ -354,6 +330,8 @@ def _record(row: _Row) -> SessionRecord:
 
 def _stored(row: _Row) -> StoredDocument:
     session_id, payload, schema_version, lock_version, created_at, updated_at = row
+    if isinstance(payload, bytes):  # put into a column of SQLite by hand
+        payload = payload.decode(errors="replace")
     return StoredDocument(session_id, schema_version, lock_version, payload, created_at, updated_at)
 
 

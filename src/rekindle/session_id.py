@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from datetime import datetime
+from datetime import UTC, datetime
 
 from pydantic_core import from_json, to_json
 
@@ -38,6 +38,6 @@ def position_of(cursor: str) -> tuple[datetime, str]:
         moment = datetime.fromisoformat(created_at)
         if moment.tzinfo is None:
             raise InvalidCursorError(cursor)
-        return moment, checked(session_id)
-    except (ValueError, TypeError) as error:
+        return moment.astimezone(UTC), checked(session_id)
+    except (ValueError, TypeError, OverflowError) as error:
         raise InvalidCursorError(cursor) from error

@@ -17,8 +17,10 @@ from sqlalchemy import (
     Insert,
     Select,
     Update,
+    and_,
     bindparam,
     delete,
+    exists,
     func,
     insert,
     or_,
@@ -61,7 +63,12 @@ class Statements:
         self.load_many: Select[Any] = select(*_ROW).where(
             t.c.session_id.in_(bindparam("_session_ids", expanding=True)), *realm
         )
-        self.original: Select[Any] = select(t.c.payload, t.c.realm, t.c.updated_at).where(_ID, _LOCK, _SCHEMA, *realm)
+        # Read under a lock, because a repeatable read would show the snapshot and not what is overwritten.
+        self.original: Select[Any] = (
+            select(t.c.payload, t.c.realm, t.c.updated_at).where(_ID, _LOCK, _SCHEMA, *realm).with_for_update()
+        )
+        self.whole: Select[Any] = select(t).where(_ID, *realm)
+        self.whole_locked: Select[Any] = self.whole.with_for_update()
         # The guard of every overwrite: a row is replaced only at the two versions that were seen, so never one that
         # somebody saved since, and never one of a later release.
         self.save: Update = (
@@ -95,6 +102,64 @@ class Statements:
             .order_by(t.c.created_at.desc(), t.c.session_id.desc())
             .limit(bindparam("_limit"))
         )
+
+
+_ENTRY = tuple(column for column in archive.c if column is not archive.c.payload)
+_KEY = (archive.c.session_id, archive.c.lock_version, archive.c.schema_version)
+
+
+class ArchiveStatements:
+    """What an archive says to the database; `scoped` ones see entries of one realm, of sessions of that realm."""
+
+    def __init__(self, *, scoped: bool) -> None:
+        visible: Sequence[ColumnElement[bool]] = ()
+        if scoped:
+            realm = bindparam("_realm")
+            owned = exists().where(t.c.session_id == archive.c.session_id, t.c.realm == realm)
+            visible = (archive.c.realm == realm, owned)
+        self._visible = visible
+        self.remove: Delete = delete(archive).where(
+            *(column == bindparam(f"_{column.name}") for column in _KEY), *visible
+        )
+
+    @lru_cache(maxsize=16)  # noqa: B019 - statements live as long as the process
+    def entry(self, asked: frozenset[str]) -> Select[Any]:
+        """Get the latest entry of a session with the numbers asked for, or else from below its schema version."""
+        conditions = [archive.c[name] == bindparam(f"_{name}") for name in sorted(asked)]
+        if not asked:
+            conditions = [archive.c.schema_version < bindparam("_schema_version")]
+        return (
+            select(archive)
+            .where(archive.c.session_id == bindparam("_session_id"), *conditions, *self._visible)
+            .order_by(archive.c.lock_version.desc(), archive.c.schema_version.desc())
+            .limit(1)
+        )
+
+    @lru_cache(maxsize=16)  # noqa: B019 - as above
+    def page(self, *, of_session: bool, older: bool, after: bool) -> Select[Any]:
+        """List entries in the order of their key, without their documents."""
+        conditions: list[ColumnElement[bool]] = []
+        if of_session:
+            conditions.append(archive.c.session_id == bindparam("_session_id"))
+        if older:
+            conditions.append(archive.c.archived_at < bindparam("_older_than", type_=archive.c.archived_at.type))
+        if after:
+            conditions.append(_behind())
+        return select(*_ENTRY).where(*conditions, *self._visible).order_by(*_KEY).limit(bindparam("_limit"))
+
+
+def _behind() -> ColumnElement[bool]:
+    # Written out, for MariaDB does not walk an index by comparing a row with a row.
+    session_id, lock, schema = (bindparam(f"_after_{column.name}") for column in _KEY)
+    at_lock = and_(archive.c.lock_version == lock, archive.c.schema_version > schema)
+    at_session = and_(archive.c.session_id == session_id, or_(archive.c.lock_version > lock, at_lock))
+    return and_(archive.c.session_id >= session_id, or_(archive.c.session_id > session_id, at_session))
+
+
+@cache
+def archive_statements(scoped: bool) -> ArchiveStatements:
+    """Give the one set of statements for a scope."""
+    return ArchiveStatements(scoped=scoped)
 
 
 def _insert(dialect: str) -> Insert:

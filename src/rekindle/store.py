@@ -25,15 +25,16 @@ from rekindle.repository import require_writable
 from rekindle.revision import require_revision
 from rekindle.schema import CURRENT, SessionMetadata
 from rekindle.secret_guard import SecretGuard, find_secret
+from rekindle.store_archive import AsyncStoreArchive, StoreArchive
 from rekindle.transactions import (
-    AGAIN_WHEN_ROLLED_BACK,
+    AGAIN,
     AGAIN_WHEN_STALE,
     HeldConnections,
     Operation,
+    Repeatable,
     T,
     in_autocommit,
     in_transaction,
-    rolled_back,
 )
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class SessionStore:
         DatabaseRevisionError. Also raises DatabaseUnavailableError, UnsupportedDatabaseError and WriteVersionError.
         """
         options = _options(realm, write_version, secret_guard)
-        engine = create_engine(url)
+        engine = create_engine(url, realm=realm)
         try:
             with translated(engine.url):
                 _require_file(engine, upgrade)
@@ -89,6 +90,11 @@ class SessionStore:
     def close(self) -> None:
         """Close the connections. Not while other threads are still in a call."""
         self._connections.close()
+
+    @property
+    def archive(self) -> StoreArchive:
+        """The originals of the sessions that were rewritten at a newer schema version."""
+        return StoreArchive(self._run)
 
     def __enter__(self) -> Self:
         return self
@@ -169,15 +175,16 @@ class SessionStore:
 
     def _run(self, operation: Operation[T], *, transaction: bool = False) -> T:
         once = self._connections.transact if transaction else self._connections.run
+        call = Repeatable(operation)
         with translated(self._engine.url):
             try:
-                return once(operation, self._options)
+                return once(call, self._options)
             except DBAPIError as error:
-                if not rolled_back(error):
+                if not call.again(error):
                     raise
             from stamina import RetryingCaller  # noqa: PLC0415
 
-            return RetryingCaller(**AGAIN_WHEN_ROLLED_BACK).on(rolled_back)(once, operation, self._options)
+            return RetryingCaller(**AGAIN).on(call.again)(once, call, self._options)
 
 
 class AsyncSessionStore:
@@ -206,7 +213,7 @@ class AsyncSessionStore:
 
     @classmethod
     async def _open(cls, url: str | URL, options: dict[str, Any], upgrade: bool) -> Self:
-        engine = create_async_engine(url)
+        engine = create_async_engine(url, realm=options["realm"])
         try:
             with translated(engine.url):
                 _require_file(engine.sync_engine, upgrade)
@@ -220,6 +227,11 @@ class AsyncSessionStore:
     async def close(self) -> None:
         """Close the connections. Not while other tasks are still in a call."""
         await self._engine.dispose()
+
+    @property
+    def archive(self) -> AsyncStoreArchive:
+        """See SessionStore.archive."""
+        return AsyncStoreArchive(self._run)
 
     async def __aenter__(self) -> Self:
         return self
@@ -294,17 +306,16 @@ class AsyncSessionStore:
         )
 
     async def _run(self, operation: Operation[T], *, transaction: bool = False) -> T:
+        call = Repeatable(operation)
         with translated(self._engine.url):
             try:
-                return await self._once(operation, transaction)
+                return await self._once(call, transaction)
             except DBAPIError as error:
-                if not rolled_back(error):
+                if not call.again(error):
                     raise
             from stamina import AsyncRetryingCaller  # noqa: PLC0415
 
-            return await AsyncRetryingCaller(**AGAIN_WHEN_ROLLED_BACK).on(rolled_back)(
-                self._once, operation, transaction
-            )
+            return await AsyncRetryingCaller(**AGAIN).on(call.again)(self._once, call, transaction)
 
     async def _once(self, operation: Operation[T], transaction: bool) -> T:
         async with self._engine.connect() as connection:

@@ -6,14 +6,22 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from threading import BoundedSemaphore
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
+from rekindle.attempts import Attempt, Deletion, Verdict
 from rekindle.engine import POOL_SIZE, transaction_level
-from rekindle.errors import RekindleError
+from rekindle.errors import (
+    OutcomeUnknownError,
+    RekindleError,
+    SessionExistsError,
+    SessionNotFoundError,
+    StaleSessionError,
+)
 from rekindle.repository import SessionRepository
 
 T = TypeVar("T")
@@ -24,13 +32,15 @@ AGAIN_WHEN_STALE: dict[str, Any] = {
 }  # fmt: skip
 """How stamina repeats update() after a lost race, in seconds: soon, because the winner is done already."""
 
-AGAIN_WHEN_ROLLED_BACK: dict[str, Any] = {
+AGAIN: dict[str, Any] = {
     "attempts": 10, "timeout": 15, "wait_initial": 0.01, "wait_max": 1, "wait_jitter": 0.05
 }  # fmt: skip
-"""How stamina repeats what the server rolled back."""
+"""How stamina repeats what the server rolled back or the network lost: for some three seconds in all."""
 
-# SQLSTATEs of PostgreSQL and error numbers of MariaDB.
-_DEADLOCK_OR_SERIALIZATION = {"40001", "40P01", 1213, 1205, 1020}
+# SQLSTATEs of PostgreSQL and error numbers of MariaDB: serialization failure, deadlock, lock time-out.
+_ROLLED_BACK = {"40001", "40P01", "55P03", 1020, 1213, 1205}
+
+_MISSED = (StaleSessionError, SessionExistsError, SessionNotFoundError)
 
 
 def rolled_back(error: Exception) -> bool:
@@ -38,7 +48,68 @@ def rolled_back(error: Exception) -> bool:
     if not isinstance(error, DBAPIError) or error.orig is None:
         return False
     code = getattr(error.orig, "sqlstate", None) or next(iter(error.orig.args), None)
-    return code in _DEADLOCK_OR_SERIALIZATION
+    return code in _ROLLED_BACK
+
+
+def lost(error: BaseException) -> bool:
+    """Whether the connection broke, or none could be made; what was sent may have arrived."""
+    if not isinstance(error, DBAPIError):
+        return False
+    # An error of no statement is one of connecting. SQLite connects to a file, which does not come back by waiting.
+    unreachable = isinstance(error, OperationalError) and error.statement is None
+    return error.connection_invalidated or (unreachable and type(error.orig).__module__ != "sqlite3")
+
+
+class Repeatable(Generic[T]):
+    """
+    A call of a store that can be made again when its connection was lost.
+
+    Every write is a compare-and-swap, or creates a row, or deletes one: made twice it takes effect once at most. What
+    is left to find out is whether the first try arrived, and that is read from the row, never guessed.
+    """
+
+    def __init__(self, operation: Operation[T]) -> None:
+        self._operation = operation
+        self._sent: list[Attempt | Deletion] = []
+        self._doubtful = 0
+
+    def again(self, error: Exception) -> bool:
+        """Whether to try once more after this error."""
+        if rolled_back(error):
+            self._forget_this_try()
+            return True
+        return lost(error)
+
+    def __call__(self, repository: SessionRepository) -> T:
+        """Try once; from the second time on, look first whether an earlier try has arrived."""
+        if self._sent and (arrived := self._arrived(repository)):
+            return cast("T", arrived.answer)
+        repository.attempts, self._doubtful = self._sent, len(self._sent)
+        try:
+            return self._operation(repository)
+        except _MISSED:
+            self._forget_this_try()
+            # The server may still have been at work on an earlier try, and have finished it before this one.
+            if self._sent and (arrived := self._arrived(repository)):
+                return cast("T", arrived.answer)
+            raise
+
+    def _forget_this_try(self) -> None:
+        """What became of it is known."""
+        del self._sent[self._doubtful :]
+
+    def _arrived(self, repository: SessionRepository) -> Attempt | Deletion | None:
+        row = None
+        with suppress(SessionNotFoundError):
+            row = repository.stored(self._sent[0].session_id)
+        verdicts = [(attempt, attempt.verdict(row)) for attempt in self._sent]
+        for attempt, verdict in verdicts:
+            if verdict is Verdict.ARRIVED:
+                return attempt
+        if any(verdict is Verdict.UNKNOWN for _, verdict in verdicts):
+            raise OutcomeUnknownError(self._sent[0].session_id)
+        self._sent[:] = [attempt for attempt, verdict in verdicts if verdict is not Verdict.NEVER]
+        return None
 
 
 def in_autocommit(connection: Connection, operation: Operation[T], options: dict[str, Any]) -> T:
@@ -48,9 +119,18 @@ def in_autocommit(connection: Connection, operation: Operation[T], options: dict
 
 def in_transaction(connection: Connection, operation: Operation[T], options: dict[str, Any]) -> T:
     """Run an operation whose statements stand or fall together."""
-    connection = connection.execution_options(isolation_level=transaction_level(connection.dialect))
+    connection = _at_transaction_level(connection)
     with connection.begin():
         return operation(SessionRepository(connection, **options))
+
+
+def _at_transaction_level(connection: Connection) -> Connection:
+    try:
+        return connection.execution_options(isolation_level=transaction_level(connection.dialect))
+    except connection.dialect.loaded_dbapi.Error as error:
+        # Where the level is set by a statement, SQLAlchemy lets the driver's own error through.
+        connection.invalidate(error)
+        raise OperationalError("SET TRANSACTION", None, error, connection_invalidated=True) from error
 
 
 class HeldConnections:
@@ -75,24 +155,38 @@ class HeldConnections:
             except RekindleError:
                 self._idle.append(connection)
                 raise
-            except BaseException:
+            except BaseException as error:
                 # Whatever state the database left it in, the pool sorts it out.
                 connection.close()
+                if lost(error):
+                    self._give_back_idle()
                 raise
             self._idle.append(connection)
             return result
 
     def transact(self, operation: Operation[T], options: dict[str, Any]) -> T:
         """Run an operation in a transaction."""
-        with self._places, self._taken() as connection:
-            connection.rollback()  # what SQLAlchemy began for itself; in AUTOCOMMIT the server knows nothing of it
-            return in_transaction(connection, operation, options)
+        with self._places:
+            try:
+                with self._taken() as connection:
+                    # What SQLAlchemy began for itself; in AUTOCOMMIT the server knows nothing of it.
+                    connection.rollback()
+                    return in_transaction(connection, operation, options)
+            except DBAPIError as error:
+                if lost(error):
+                    self._give_back_idle()
+                raise
 
     def close(self) -> None:
         """Close the connections. Not while other threads are still in a call."""
-        while self._idle:
-            self._idle.pop().close()
+        self._give_back_idle()
         self._engine.dispose()
+
+    def _give_back_idle(self) -> None:
+        """Let the pool have them; where one connection is lost the others likely are, and it replaces them all."""
+        with suppress(IndexError):
+            while True:
+                self._idle.pop().close()
 
     def _taken(self) -> Connection:
         try:

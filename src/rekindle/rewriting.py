@@ -1,0 +1,85 @@
+"""
+What every rewrite of a row has in common: its columns, the original it leaves in the archive, and why it may miss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import cache
+from hashlib import sha256
+from importlib.metadata import version
+from typing import Any
+
+from pydantic_core import to_json
+from sqlalchemy import Row
+
+from rekindle.codec import Encoded
+from rekindle.errors import NewerSchemaError, SessionNotFoundError, StaleSessionError
+from rekindle.schema import CURRENT, Change
+
+MAX_CHANGES_BYTES = 64 * 1024
+"""Of the report in an archive entry, which has to fit into one statement with the payload."""
+
+_LONG_VALUE_BYTES = 1024
+
+
+@cache
+def library_version() -> str:
+    """Name the release that writes."""
+    return version("rekindle")
+
+
+def columns(encoded: Encoded) -> dict[str, Any]:
+    """Give the columns that a document decides."""
+    return {
+        "schema_version": encoded.schema_version, "payload": encoded.payload, "realm": encoded.realm,
+        "provider": encoded.provider, "model": encoded.model, "instance_id": encoded.instance_id,
+        "comms_name": encoded.comms_name,
+    }  # fmt: skip
+
+
+def archive_entry(seen: dict[str, Any], original: Row[*tuple[Any, ...]], changes: Sequence[Change]) -> dict[str, Any]:
+    """Give the archive's row for an original with its payload, realm and updated_at; `seen` is the key it was at."""
+    return {
+        "session_id": seen["_session_id"],
+        "lock_version": seen["_lock_version"],
+        "schema_version": seen["_schema_version"],
+        "payload": original.payload,
+        "payload_sha256": sha256(original.payload.encode()).hexdigest(),
+        "changes": _changes(changes),
+        "realm": original.realm,
+        "library_version": library_version(),
+        "updated_at": original.updated_at,
+        "archived_at": datetime.now(UTC),
+    }
+
+
+def _changes(changes: Sequence[Change]) -> str:
+    """Write down what an upcast changed; of very long values only that they were there, for the payload has them."""
+    report = to_json([change._asdict() for change in changes])
+    if len(report) > MAX_CHANGES_BYTES:
+        report = to_json(
+            [change._replace(old=_shortened(change.old), new=_shortened(change.new))._asdict() for change in changes]
+        )
+    return report.decode()
+
+
+def _shortened(value: Any) -> Any:
+    return value if value is None or len(to_json(value)) <= _LONG_VALUE_BYTES else "(long: see the payload)"
+
+
+def why_missed(row: Row[*tuple[Any, ...]] | None, session_id: str, lock_version: int, realm: str | None) -> int:
+    """
+    Say why a compare-and-swap at `lock_version` missed; `row` has the two versions that are there now.
+
+    Returns the schema version that a backfill has written meanwhile, which is no reason to give up.
+    """
+    if row is None:
+        raise SessionNotFoundError(session_id, realm)
+    if row.schema_version > CURRENT:
+        raise NewerSchemaError(row.schema_version, CURRENT, session_id)
+    if row.lock_version != lock_version:
+        raise StaleSessionError(session_id, lock_version, row.lock_version)
+    found: int = row.schema_version
+    return found

@@ -1,0 +1,142 @@
+"""Rows that no release would have written: named with the reason, left as they are, and never in the way of others."""
+
+from __future__ import annotations
+
+import pytest
+
+from rekindle.errors import InvalidPayloadError, NewerSchemaError
+
+GOOD = '"model":"m","max_tokens":1,"provider":"anthropic","tooling":{}'
+
+
+def _good(part, other):
+    return f"{{{GOOD.replace(part, other)}}}"
+
+
+BAD = {
+    "empty": ("", 3, [""]),
+    "not JSON": ("not json", 3, [""]),
+    "truncated": ('{"model":"m","max_tok', 3, [""]),
+    "something behind the document": (f"{{{GOOD}}}}}", 1, [""]),
+    "null": ("null", 3, [""]),
+    "an array": ("[]", 1, [""]),
+    "a text": ('"text"', 2, [""]),
+    "required fields missing": ("{}", 1, ["model", "max_tokens", "provider", "tooling"]),
+    "the same, said to be current": ("{}", 3, ["model", "max_tokens", "provider", "tooling"]),
+    "one field missing": ('{"model":"m","provider":"anthropic","tooling":{}}', 1, ["max_tokens"]),
+    "a number as text": (_good("1", '"1"'), 3, ["max_tokens"]),
+    "a number as a float": (_good("1", "1.0"), 3, ["max_tokens"]),
+    "a number as a boolean": (_good("1", "true"), 3, ["max_tokens"]),
+    "a number too large": (_good("1", "4294967296"), 3, ["max_tokens"]),
+    "unknown provider": (_good("anthropic", "skynet"), 1, ["provider"]),
+    "a provider in another case": (_good("anthropic", "Anthropic"), 3, ["provider"]),
+    "a boolean as text": (f'{{{GOOD},"keep_alive":"yes"}}', 2, ["keep_alive"]),
+    "tooling no object": (_good("{}", "[]"), 3, ["tooling"]),
+    "a fourth state": (_good("{}", '{"shell":"maybe"}'), 3, ["tooling.shell"]),
+    "version 0 in the document": (f'{{{GOOD},"schema_version":0}}', 1, ["schema_version"]),
+    "a negative version": (f'{{{GOOD},"schema_version":-1}}', 3, ["schema_version"]),
+    "a version as text": (f'{{{GOOD},"schema_version":"3"}}', 3, ["schema_version"]),
+    "a version as a float": (f'{{{GOOD},"schema_version":3.0}}', 3, ["schema_version"]),
+    "a version as a boolean": (f'{{{GOOD},"schema_version":true}}', 1, ["schema_version"]),
+    "a version of null": (f'{{{GOOD},"schema_version":null}}', 1, ["schema_version"]),
+    "version 0 in the column": (f"{{{GOOD}}}", 0, ["schema_version"]),
+    "a negative version in the column": (f"{{{GOOD}}}", -5, ["schema_version"]),
+}
+"""What is wrong: the payload, the number in the column, and the places that the error names."""
+
+
+def test_a_bad_row_is_named_with_its_problems(store, rows):
+    """load, find and update raise InvalidPayloadError with the id and each place; not a byte of the row moves."""
+    for session_id, (payload, schema_version, paths) in BAD.items():
+        rows.insert(session_id, payload, schema_version)
+        row = rows.read(session_id)
+        raised = []
+        for call in (store.load, store.find, lambda session_id: store.update(session_id, lambda _: None)):
+            with pytest.raises(InvalidPayloadError) as caught:
+                call(session_id)
+            raised.append((caught.value.session_id, [problem.path for problem in caught.value.problems]))
+
+        assert raised == [(session_id, paths)] * 3
+        assert rows.read(session_id) == row
+
+
+def test_bad_rows_hide_none_of_the_others(store, rows, new_metadata):
+    """A table full of bad rows lists and loads its good ones, and names each bad one once, with its id."""
+    for session_id, (payload, schema_version, _) in BAD.items():
+        rows.insert(session_id, payload, schema_version)
+    for number in range(3):
+        store.add(f"good {number}", new_metadata())
+
+    page = store.list()
+    batch = store.load_many([*BAD, "good 0", "good 1", "good 2"])
+
+    assert [record.session_id for record in page] == ["good 2", "good 1", "good 0"]
+    assert sorted(error.session_id for error in page.bad) == sorted(BAD)
+    assert [record.session_id for record in batch] == ["good 0", "good 1", "good 2"]
+    assert [error.session_id for error in batch.bad] == list(BAD)
+
+
+@pytest.mark.parametrize(("payload", "schema_version"), [("not json", 3), ("", 1), ("{}", 0)])
+def test_a_bad_row_can_be_shown_and_deleted(store, rows, payload, schema_version):
+    """An operator sees the exact text, and may remove it by id."""
+    rows.insert("session-1", payload, schema_version)
+
+    stored = store.stored("session-1")
+    store.delete("session-1")
+
+    assert (stored.payload, stored.schema_version, stored.lock_version) == (payload, schema_version, 1)
+    assert rows.count() == {"sessions": 0, "archive": 0, "quarantine": 0}
+
+
+def test_an_error_about_a_document_never_shows_its_values(store, rows):
+    """What is wrong is said by place and type; the values may be anybody's."""
+    value = "a value of somebody"
+    rows.insert("session-1", _good('"anthropic"', f'"{value}","keep_alive":"{value}"'), 3)
+
+    with pytest.raises(InvalidPayloadError) as caught:
+        store.load("session-1")
+
+    assert value not in f"{caught.value}{caught.value!r}{caught.value.problems}"
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    ("number", "column", "is_outdated"),
+    [(1, 2, True), (2, 1, True), (3, 1, True), (3, 2, True), (1, 3, False), (2, 3, False)],
+)
+def test_a_number_in_the_document_that_the_column_contradicts_does_not_matter(store, rows, number, column, is_outdated):
+    """Content decides how a row is read, the column whether it is outdated; after a save both say 3."""
+    rows.insert("session-1", f'{{{GOOD},"schema_version":{number},"host_mode":true}}', column)
+
+    record = store.load("session-1")
+    saved = store.save(record)
+
+    assert (record.schema_version, record.is_outdated) == (column, is_outdated)
+    assert (record.metadata.keep_alive, record.metadata.schema_version) == (True, 3)
+    assert [change.path for change in record.changes] == ["host_mode"]
+    assert store.load("session-1") == saved
+    assert rows.read("session-1")["schema_version"] == 3
+
+
+@pytest.mark.parametrize(("number", "column"), [(4, 3), (4, 1), (3, 4), (2**31, 3), (2**64, 2)])
+def test_whichever_number_is_newer_decides(store, rows, number, column):
+    """A row is newer when its column or its document says so."""
+    rows.insert("session-1", f'{{{GOOD},"schema_version":{number}}}', column)
+    row = rows.read("session-1")
+
+    with pytest.raises(NewerSchemaError) as caught:
+        store.load("session-1")
+
+    assert (caught.value.session_id, caught.value.schema_version) == ("session-1", max(number, column))
+    assert rows.read("session-1") == row
+
+
+def test_a_quarantined_row_loads_once_it_is_mended(store, rows, documents):
+    """The quarantine is a list, not a lock: what loads is served, whatever the list says."""
+    rows.insert("session-1", documents.outdated, 1)
+    rows.quarantine("session-1")
+
+    record = store.load("session-1")
+    saved = store.save(record)
+
+    assert (record.is_outdated, saved.lock_version) == (True, 2)
