@@ -1,8 +1,9 @@
 """
 The tables.
 
-Every primary key begins with session_id, the key by which an engine may shard, and nothing draws on a sequence. There
-is no foreign key: rows of one session are written in one transaction, and an archive may outlive what it archived.
+Every primary key but that of the backfill's runs, which belong to no session, begins with session_id, the key by which
+an engine may shard, and nothing draws on a sequence. There is no foreign key: rows of one session are written in one
+transaction, and an archive may outlive what it archived.
 Nothing here reads or writes a document; the payload is text, so the bytes that went in come out on every database.
 """
 
@@ -11,12 +12,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import DateTime, Dialect, Index, MetaData, String, Table, Text, TypeDecorator
+from sqlalchemy import BigInteger, DateTime, Dialect, Index, MetaData, String, Table, Text, TypeDecorator
 from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeEngine
 
-DATABASE_REVISION = "0001"
+DATABASE_REVISION = "0002"
 """The revision of migrations/ that these tables are at; a test holds the two together."""
 
 VERSION_TABLE = "rekindle_alembic_version"
@@ -150,6 +151,30 @@ class SessionMetadataQuarantineRow(Base):
     last_seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
+class SessionMetadataBackfillRow(Base):
+    """One run of the backfill: who rewrites what to which schema version, how far it is, and what it is told to do."""
+
+    __tablename__ = "session_metadata_backfill"
+
+    run_id: Mapped[str] = mapped_column(_text_key(32), primary_key=True)
+    state: Mapped[str] = mapped_column(_text_key(16))
+    reason: Mapped[str | None] = mapped_column(_PAYLOAD)
+    started_by: Mapped[str] = mapped_column(_text_key(255))
+    library_version: Mapped[str] = mapped_column(_text_key(64))
+    from_schema_version: Mapped[int | None]
+    to_schema_version: Mapped[int]
+    realm: Mapped[str | None] = mapped_column(_FILTER)
+    settings: Mapped[str] = mapped_column(_PAYLOAD)
+    converted: Mapped[int] = mapped_column(BigInteger)
+    left_to_client: Mapped[int] = mapped_column(BigInteger)
+    quarantined: Mapped[int] = mapped_column(BigInteger)
+    skipped: Mapped[int] = mapped_column(BigInteger)
+    error_class: Mapped[str | None] = mapped_column(_text_key(64))
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
 def _table(row: type[Base]) -> Table:
     table = row.__table__
     if not isinstance(table, Table):  # a mapped selectable has none, and ours are all tables
@@ -160,3 +185,4 @@ def _table(row: type[Base]) -> Table:
 session_metadata = _table(SessionMetadataRow)
 session_metadata_archive = _table(SessionMetadataArchiveRow)
 session_metadata_quarantine = _table(SessionMetadataQuarantineRow)
+session_metadata_backfill = _table(SessionMetadataBackfillRow)

@@ -7,7 +7,7 @@ from __future__ import annotations
 from sqlalchemy import Column, Connection, MetaData, String, Table, inspect, select
 
 from rekindle.engine import redacted
-from rekindle.errors import DatabaseRevisionError
+from rekindle.errors import DatabaseRevisionError, DatabaseUnavailableError
 from rekindle.orm import DATABASE_REVISION, VERSION_TABLE
 
 _version_table = Table(VERSION_TABLE, MetaData(), Column("version_num", String(32)))
@@ -15,6 +15,9 @@ _version_table = Table(VERSION_TABLE, MetaData(), Column("version_num", String(3
 
 def current_revision(connection: Connection) -> str | None:
     """Read the database revision, None when rekindle's tables were never created."""
+    if connection.dialect.name in {"mysql", "mariadb"} and connection.dialect.default_schema_name is None:
+        reason = "names a server, and no database on it"
+        raise DatabaseUnavailableError(redacted(connection.engine.url), reason, "add the name of one to the URL")
     if not inspect(connection).has_table(VERSION_TABLE):
         return None
     return connection.execute(select(_version_table.c.version_num)).scalar()
