@@ -63,7 +63,7 @@ def read(connection: Connection, realm: str | None = None) -> Statistics:
     )
 
 
-def _of(table: Table, realm: str | None, statement: Select[Any]) -> Select[Any]:
+def _of(table: Table, realm: str | None, statement: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
     return statement if realm is None else statement.where(table.c.realm == realm)
 
 
