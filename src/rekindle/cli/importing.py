@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import click
 
 from rekindle.cli.command import WORK_REMAINS, Group, finish, json_option, realm_option, url_option
-from rekindle.cli.output import counting, narrate, table, write, write_json
+from rekindle.cli.output import counting, narrate, printable, write, write_json
 from rekindle.errors import DatabaseUnavailableError, RekindleError, SchemaError, SessionExistsError
 from rekindle.importers import FoundSession, UnreadableSession, jsonl, meerkat
 from rekindle.store import SessionStore
@@ -91,29 +92,36 @@ def _import(read: Callable[[Path], _Entries], path: Path, url: str, realm: str |
     with SessionStore.open(url, realm=realm) as store:
         entries = read(path)
         try:
-            _take_over(store, entries, outcome)
+            _take_over(store, entries, outcome, as_json)
         except Exception:
             narrate(f"stopped: {outcome}; run it again to go on")
             raise
     if as_json:
         write_json(asdict(outcome))
     else:
-        _print(outcome)
+        write(str(outcome))
+        if outcome == _Outcome():
+            narrate("the source holds no sessions")
     if outcome.refused:
         finish(WORK_REMAINS)
 
 
-def _take_over(store: SessionStore, entries: _Entries, outcome: _Outcome) -> None:
-    with counting("sessions read:") as counted:
+def _take_over(store: SessionStore, entries: _Entries, outcome: _Outcome, as_json: bool) -> None:
+    # A line for each session is progress enough; the JSON document comes at the end.
+    with counting("sessions read:", quiet=not as_json) as counted:
         for entry in entries:
-            _take_over_one(store, entry, outcome)
+            done = _take_over_one(store, entry, outcome)
+            if not as_json:
+                reason = f": {outcome.refused[-1].reason}" if done == "refused" else ""
+                write(printable(f"{done:<9}  {entry.session_id or '-'}  {entry.origin}{reason}"))
+                sys.stdout.flush()
             counted()
 
 
-def _take_over_one(store: SessionStore, entry: FoundSession | UnreadableSession, outcome: _Outcome) -> None:
+def _take_over_one(store: SessionStore, entry: FoundSession | UnreadableSession, outcome: _Outcome) -> str:
     if isinstance(entry, UnreadableSession):
         outcome.refused.append(_Refused(entry.session_id, entry.origin, "UnreadableSession", entry.reason))
-        return
+        return "refused"
     try:
         done = store.import_document(
             entry.session_id, entry.payload, created_at=entry.created_at, updated_at=entry.updated_at
@@ -122,8 +130,9 @@ def _take_over_one(store: SessionStore, entry: FoundSession | UnreadableSession,
         raise
     except RekindleError as error:
         outcome.refused.append(_Refused(entry.session_id, entry.origin, type(error).__name__, _reason(error)))
-    else:
-        setattr(outcome, done, getattr(outcome, done) + 1)
+        return "refused"
+    setattr(outcome, done, getattr(outcome, done) + 1)
+    return done
 
 
 def _reason(error: RekindleError) -> str:
@@ -133,12 +142,3 @@ def _reason(error: RekindleError) -> str:
     if isinstance(error, SchemaError):
         error.session_id = None
     return str(error)
-
-
-def _print(outcome: _Outcome) -> None:
-    if outcome.refused:
-        rows = [(refused.session_id or "-", refused.origin, refused.reason) for refused in outcome.refused]
-        write(f"{table(('refused', 'where', 'why'), rows, folding=('why',))}\n")
-    write(str(outcome))
-    if outcome == _Outcome():
-        narrate("the source holds no sessions")
