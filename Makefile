@@ -15,9 +15,10 @@ check: .venv/ready
 demo: .venv/demo-ready
 	$(BIN)/rekindle demo
 
-# Thousands of examples for every law of the chain.
+# Thousands of examples for every law of the chain, and hundreds of killed writers.
 test-deep: .venv/ready
-	REKINDLE_HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest tests/property
+	REKINDLE_HYPOTHESIS_PROFILE=deep REKINDLE_KILLS=300 \
+		$(BIN)/python -m pytest tests/property tests/contract/test_crashes.py --timeout 3600
 
 # The suite on the oldest releases that pyproject.toml admits.
 test-floor: .venv-floor/ready
