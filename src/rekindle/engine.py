@@ -127,7 +127,7 @@ def _synchronous(url: URL) -> tuple[URL, str]:
         return url, "full"
     level = str(url.query["synchronous"]).lower()
     if level not in {"full", "normal"}:
-        reason = "has a `synchronous` that is neither full nor normal, and could lose more than the last saves"
+        reason = "has a `synchronous` that is neither full nor normal"
         raise DatabaseUnavailableError(redacted(url), reason, "correct it, or leave it out")
     return url.difference_update_query(["synchronous"]), level
 

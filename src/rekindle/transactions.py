@@ -47,8 +47,8 @@ def rolled_back(error: Exception) -> bool:
     """Whether the server undid the whole transaction and asks for another try; repeating is then always safe."""
     if not isinstance(error, DBAPIError) or error.orig is None:
         return False
-    code = getattr(error.orig, "sqlstate", None) or next(iter(error.orig.args), None)
-    return code in _ROLLED_BACK
+    # PyMySQL has both, and a SQLSTATE that says nothing.
+    return not _ROLLED_BACK.isdisjoint({getattr(error.orig, "sqlstate", None), *error.orig.args[:1]})
 
 
 def lost(error: BaseException) -> bool:

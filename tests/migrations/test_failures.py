@@ -164,16 +164,33 @@ def test_a_table_in_use_is_named(upgraded_url, installed_later_release, connecte
     assert took < 15
 
 
-def test_a_connection_lost_in_a_revision_is_named(upgraded_url, installed_later_release, backend, try_open):
+@pytest.fixture
+def connects():
+    """Every connection that is made while the test runs."""
+    made = []
+
+    def connect(connection, _record):
+        made.append(connection)
+
+    sa.event.listen(sa.pool.Pool, "connect", connect)
+    yield made
+    sa.event.remove(sa.pool.Pool, "connect", connect)
+
+
+def test_a_connection_lost_in_a_revision_is_named(upgraded_url, installed_later_release, backend, try_open, connects):
     """A server that goes away is DatabaseUnavailableError, and the next upgrade completes what was begun."""
     if backend.name == "sqlite":
         pytest.skip("there is no connection to lose")
     kill = {"postgresql": "SELECT pg_terminate_backend(pg_backend_pid())", "mariadb": "KILL CONNECTION_ID()"}
     installed_later_release.upgrading_by('later_table("later_a")', f'op.execute("{kill[backend.name]}")')
-    with pytest.raises(errors.DatabaseUnavailableError):
+    connects.clear()
+    with pytest.raises(errors.DatabaseUnavailableError, match="lost"):
         try_open(upgraded_url, upgrade=True)
+    connected = len(connects)  # and not once more, to release a lock that went with the connection
     installed_later_release.upgrading_by('later_table("later_a")')
     try_open(upgraded_url, upgrade=True)
+
+    assert connected == 1
 
 
 def test_a_later_release_that_is_faster_is_named(empty_url, connected, monkeypatch, try_open):

@@ -34,8 +34,25 @@ def _environment() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if key not in hidden}
 
 
+def _files(root: Path, directory: str) -> set[str]:
+    found = (path.relative_to(root) for path in (root / directory).rglob("*") if path.is_file())
+    return {path.as_posix() for path in found if "__pycache__" not in path.parts}
+
+
 @pytest.fixture(scope="session")
-def dist(tmp_path_factory) -> Path:
+def files() -> Callable[[Path, str], set[str]]:
+    """List the files below a directory, by their names from the root."""
+    return _files
+
+
+@pytest.fixture(scope="session")
+def checkout() -> dict[str, set[str]]:
+    """The files of the checkout as they were before the build: somebody may be working in it."""
+    return {directory: _files(ROOT, directory) for directory in ("migrations", "src", "tests")}
+
+
+@pytest.fixture(scope="session")
+def dist(tmp_path_factory, checkout) -> Path:
     """A directory with the sdist of this checkout, unpacked too, and the wheel that was built from the sdist."""
     directory = tmp_path_factory.mktemp("dist")
     builder = {}

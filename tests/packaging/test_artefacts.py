@@ -15,29 +15,18 @@ def names(wheel):
         return set(archive.namelist())
 
 
-@pytest.fixture(scope="session")
-def tracked(request):
-    """The files below a directory of the checkout that belong to a release."""
-
-    def tracked(directory: str) -> set[str]:
-        root = request.config.rootpath
-        found = (path.relative_to(root) for path in (root / directory).rglob("*") if path.is_file())
-        return {path.as_posix() for path in found if "__pycache__" not in path.parts}
-
-    return tracked
-
-
-def test_the_wheel_carries_the_migrations(names, tracked):
+def test_the_wheel_carries_the_migrations(names, files, unpacked_sdist):
     """`rekindle db upgrade` finds env.py, the template and every revision inside of the package."""
-    expected = {name.replace("migrations/", "rekindle/_migrations/", 1) for name in tracked("migrations")}
+    migrations = files(unpacked_sdist, "migrations")
+    expected = {name.replace("migrations/", "rekindle/_migrations/", 1) for name in migrations}
 
     assert expected >= {"rekindle/_migrations/env.py", "rekindle/_migrations/script.py.mako"}
     assert {name for name in names if name.startswith("rekindle/_migrations/")} == expected
 
 
-def test_the_wheel_carries_the_package(names, tracked):
+def test_the_wheel_carries_the_package(names, files, unpacked_sdist):
     """Every module, the marker of typing and every other file of the package."""
-    expected = {name.removeprefix("src/") for name in tracked("src/rekindle")}
+    expected = {name.removeprefix("src/") for name in files(unpacked_sdist, "src/rekindle")}
     found = {name for name in names if name.startswith("rekindle/") and "/_migrations/" not in name}
 
     assert "rekindle/py.typed" in expected
@@ -58,12 +47,11 @@ def test_the_wheel_carries_nothing_else(names):
 
 
 @pytest.mark.parametrize("directory", ["migrations", "src", "tests"])
-def test_the_sdist_carries_what_it_takes_to_test_a_release(unpacked_sdist, tracked, directory):
+def test_the_sdist_carries_what_it_takes_to_test_a_release(unpacked_sdist, checkout, files, directory):
     """The sources, the migrations, and the tests with the golden files."""
-    expected = {name for name in tracked(directory) if not name.endswith((".db", ".db-wal", ".db-shm"))}
-    found = {path.relative_to(unpacked_sdist).as_posix() for path in unpacked_sdist.rglob("*") if path.is_file()}
+    ignored = (".db", ".db-wal", ".db-shm")
 
-    assert expected <= found
+    assert {name for name in checkout[directory] if not name.endswith(ignored)} <= files(unpacked_sdist, directory)
 
 
 @pytest.mark.parametrize("name", ["alembic.ini", "pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "Makefile"])
