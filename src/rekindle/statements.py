@@ -12,6 +12,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
     Delete,
     Insert,
@@ -114,7 +115,7 @@ class ArchiveStatements:
     def __init__(self, *, scoped: bool) -> None:
         visible: Sequence[ColumnElement[bool]] = ()
         if scoped:
-            realm = bindparam("_realm")
+            realm: BindParameter[str] = bindparam("_realm")
             owned = exists().where(t.c.session_id == archive.c.session_id, t.c.realm == realm)
             visible = (archive.c.realm == realm, owned)
         self._visible = visible
@@ -150,7 +151,9 @@ class ArchiveStatements:
 
 def _behind() -> ColumnElement[bool]:
     # Written out, for MariaDB does not walk an index by comparing a row with a row.
-    session_id, lock, schema = (bindparam(f"_after_{column.name}") for column in _KEY)
+    session_id: BindParameter[str] = bindparam("_after_session_id")
+    lock: BindParameter[int] = bindparam("_after_lock_version")
+    schema: BindParameter[int] = bindparam("_after_schema_version")
     at_lock = and_(archive.c.lock_version == lock, archive.c.schema_version > schema)
     at_session = and_(archive.c.session_id == session_id, or_(archive.c.lock_version > lock, at_lock))
     return and_(archive.c.session_id >= session_id, or_(archive.c.session_id > session_id, at_session))

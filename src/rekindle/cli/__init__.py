@@ -15,6 +15,7 @@ from rekindle.cli import (
     db,
     demo,
     exporting,
+    floor,
     importing,
     quarantine,
     row_level_security,
@@ -66,6 +67,7 @@ def root() -> None:
 
 for _command in _COMMANDS:
     root.add_command(_command)
+schema.schema.add_command(floor.floor)
 db.db.add_command(row_level_security.row_level_security)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
@@ -89,8 +89,7 @@ def list_(url: str, as_json: bool) -> None:
     if as_json:
         write_json([*map(as_document, found)])
         return
-    headers = ("run", "state", "to", "converted", "to clients", "quarantined", "started", "by")
-    write(table(headers, [_cells(run) for run in found], right=headers[2:6]))
+    write(runs_table(found))
 
 
 @backfill.command(examples=["rekindle backfill pause 3f2a"])
@@ -156,9 +155,12 @@ def _ensure(url: str, version: int, as_json: bool) -> None:
 
 
 def _left(left: backfills.Remaining, version: int) -> str:
+    listed = f"{left.quarantined:,} rows are in the quarantine"
+    if left.outdated <= left.quarantined:
+        return f"{listed}; see `rekindle quarantine list`"
     more = f"more than {backfills.COUNTED:,}" if left.at_least else f"{left.outdated:,}"
     return (
-        f"{more} rows are below schema version {version}, {left.quarantined:,} are in the quarantine; "
+        f"{more} rows are below schema version {version}, and {listed}; "
         "run `rekindle backfill`, then see `rekindle quarantine list`"
     )
 
@@ -217,9 +219,14 @@ def _tell_report(report: Report, url: str) -> None:
     if done.failures:
         rows = [(each.seen["_session_id"], each.step, each.message) for each in done.failures[:10]]
         write(f"\n{table(('session', 'step', 'message'), rows, folding=('message',))}")
-    if report.reason is not None:
-        narrate(f"stopped: {report.reason}; go on with `rekindle backfill resume {report.run_id} --url {_shown(url)}`")
-    elif report.run_id is not None and not report.remaining.is_none:
+    if report.run_id is None:
+        return
+    if report.state == "paused":
+        again = f"rekindle backfill resume {report.run_id} --url {_shown(url)}"
+        narrate(f"stopped: {report.reason}; go on with `{again}`")
+    elif report.state == "cancelled":
+        narrate(f"stopped: {report.reason}; what is converted stays so, and `rekindle backfill` begins another run")
+    elif not report.remaining.is_none:
         narrate(_left(report.remaining, report.to_version))
 
 
@@ -247,6 +254,12 @@ def _tell(tell: Callable[..., Run], run_id: str, url: str, as_json: bool) -> Non
         write_json(as_document(run))
     else:
         narrate(f"run {run.run_id} is {run.state}")
+
+
+def runs_table(found: Iterable[Run]) -> str:
+    """Lay out runs, one to a line."""
+    headers = ("backfill", "state", "to", "converted", "to clients", "quarantined", "started", "by")
+    return table(headers, [_cells(run) for run in found], right=headers[2:6])
 
 
 def as_document(run: Run) -> dict[str, Any]:
