@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: test check demo test-deep test-floor bench clean
+.PHONY: test check demo test-deep test-floor bench bench-backfill clean
 
 test: .venv/ready
 	$(BIN)/python -m pytest
@@ -23,6 +23,10 @@ test-deep: .venv/ready
 # The suite on the oldest releases that pyproject.toml admits.
 test-floor: .venv-floor/ready
 	.venv-floor/bin/python -m pytest tests/unit tests/contract tests/migrations
+
+# `make bench-backfill URL=postgresql://... ROWS=1000000`; the database at URL is emptied.
+bench-backfill: .venv/ready
+	$(BIN)/python bench/backfill.py --rows $(or $(ROWS),1000000) --url $(or $(URL),sqlite:///bench-backfill.db)
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
