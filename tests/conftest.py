@@ -15,7 +15,7 @@ import re
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from inspect import isawaitable
@@ -25,9 +25,8 @@ from typing import Any, NoReturn
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session
 
-from rekindle import AsyncSessionStore, SessionRepository, SessionStore
+from rekindle import AsyncSessionStore, SessionStore
 from rekindle.database import upgrade
 from rekindle.orm import Base
 
@@ -343,11 +342,17 @@ def runner() -> Iterator[asyncio.Runner]:
         yield runner
 
 
+@pytest.fixture
+def drive(runner) -> Callable[[Any], Driven]:
+    """Have an asyncio object driven by the event loop of the test."""
+    return lambda target: Driven(target, runner)
+
+
 OpenStore = Callable[..., Any]
 
 
 @pytest.fixture
-def open_store(database_url, colour, runner) -> Iterator[OpenStore]:
+def open_store(database_url, colour, runner, drive) -> Iterator[OpenStore]:
     """Open a store on the test's database with the options given; closed when the test ends."""
     opened: list[Any] = []
 
@@ -355,7 +360,7 @@ def open_store(database_url, colour, runner) -> Iterator[OpenStore]:
         if colour == "sync":
             store: Any = SessionStore.open(database_url, **options)
         else:
-            store = Driven(runner.run(_result_of(AsyncSessionStore.open(database_url, **options))), runner)
+            store = drive(runner.run(_result_of(AsyncSessionStore.open(database_url, **options))))
         opened.append(store)
         return store
 
@@ -368,70 +373,3 @@ def open_store(database_url, colour, runner) -> Iterator[OpenStore]:
 def store(open_store) -> Any:
     """A SessionStore, or a driven AsyncSessionStore, on the test's database."""
     return open_store()
-
-
-def _begin_for_real(engine: sa.Engine) -> None:
-    """Have SQLite begin transactions when SQLAlchemy does; Python's driver would only begin at the first write."""
-
-    @sa.event.listens_for(engine, "connect")
-    def connect(connection: Any, _record: object) -> None:
-        connection.isolation_level = None
-
-    @sa.event.listens_for(engine, "begin")
-    def begin(connection: sa.Connection) -> None:
-        connection.exec_driver_sql("BEGIN")
-
-
-@pytest.fixture
-def repository_over(colour, runner) -> Callable[..., Any]:
-    """Make a repository over a caller's Session or Connection, with the options given."""
-
-    def over(db: Any, **options: Any) -> Any:
-        if colour == "sync":
-            return SessionRepository(db, **options)
-        from rekindle import AsyncSessionRepository
-
-        return Driven(AsyncSessionRepository(getattr(db, "target", db), **options), runner)
-
-    return over
-
-
-@pytest.fixture
-def open_session(backend, database_url, colour, runner) -> Callable[[], AbstractContextManager[Any]]:
-    """Open a caller's Session, or driven AsyncSession; what the body does not commit is rolled back."""
-
-    @contextmanager
-    def session() -> Iterator[Any]:
-        if colour == "sync":
-            engine = sa.create_engine(database_url)
-            db: Any = Session(engine)
-        else:
-            from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
-
-            url = sa.make_url(database_url).set(drivername=f"{backend.name}+{backend.async_driver}")
-            asynchronous = create_async_engine(url)
-            engine, db = asynchronous.sync_engine, Driven(AsyncSession(asynchronous), runner)
-        if backend is SQLITE:
-            _begin_for_real(engine)
-        try:
-            yield db
-        finally:
-            db.close()
-            if colour == "sync":
-                engine.dispose()
-            else:
-                runner.run(asynchronous.dispose())
-
-    return session
-
-
-@pytest.fixture
-def repository_scope(open_session, repository_over) -> Callable[..., AbstractContextManager[tuple[Any, Any]]]:
-    """Open a caller's session and, over it, a repository with the options given."""
-
-    @contextmanager
-    def scope(**options: Any) -> Iterator[tuple[Any, Any]]:
-        with open_session() as db:
-            yield db, repository_over(db, **options)
-
-    return scope

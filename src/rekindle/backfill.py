@@ -26,7 +26,6 @@ from rekindle.batches import Job, Outcome, versions_below
 from rekindle.bulk import capabilities, connected
 from rekindle.bulk_errors import BackfillIncompleteError
 from rekindle.engine import translated
-from rekindle.errors import WriteVersionError
 from rekindle.orm import session_metadata as t
 from rekindle.orm import session_metadata_quarantine as q
 from rekindle.pace import BatchSize, Rate, Tolerance
@@ -163,10 +162,7 @@ def _outdated(scoped: bool) -> Select[Any]:
 def version_to_write(asked: int | None = None) -> int:
     """Say which schema version is written: the one asked for, REKINDLE_WRITE_VERSION, or else the current one."""
     pinned: int | str = os.environ.get("REKINDLE_WRITE_VERSION", str(CURRENT)) if asked is None else asked
-    if not str(pinned).isdecimal():
-        raise WriteVersionError(pinned, CURRENT, CURRENT)
-    require_writable(int(pinned))
-    return int(pinned)
+    return require_writable(pinned)
 
 
 @dataclass(slots=True)

@@ -305,13 +305,14 @@ class SessionRepository:
         return any(codec.canonical(text) in documents for text in (row.payload, *kept))
 
 
-def require_writable(write_version: int) -> None:
-    """Raise WriteVersionError unless exact downcasts lead from the current schema version down to this one."""
+def require_writable(write_version: int | str) -> int:
+    """Give the number, or raise WriteVersionError unless exact downcasts lead down to it from the current one."""
     lowest = CURRENT
     while lowest > 1 and VERSIONS[lowest].downcast is not None:
         lowest -= 1
-    if not lowest <= write_version <= CURRENT:
+    if not (str(write_version).isdecimal() and lowest <= int(write_version) <= CURRENT):
         raise WriteVersionError(write_version, lowest, CURRENT)
+    return int(write_version)
 
 
 def _seen(record: SessionRecord, stored: int) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from sqlalchemy import URL, Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from rekindle.engine import create_async_engine, create_engine, redacted, translated
-from rekindle.errors import DatabaseRevisionError, StaleSessionError, WriteVersionError
+from rekindle.errors import DatabaseRevisionError, StaleSessionError
 from rekindle.orm import DATABASE_REVISION
 from rekindle.record import Batch, Filters, Page, SessionRecord, StoredDocument, changed
 from rekindle.repository import require_writable
@@ -344,13 +344,8 @@ class AsyncOpening:
 
 
 def _options(realm: str | None, write_version: int | None, secret_guard: SecretGuard | None) -> dict[str, Any]:
-    if write_version is None:
-        pinned = os.environ.get("REKINDLE_WRITE_VERSION", str(CURRENT))
-        if not pinned.isdecimal():
-            raise WriteVersionError(pinned, CURRENT, CURRENT)
-        write_version = int(pinned)
-    require_writable(write_version)
-    return {"realm": realm, "write_version": write_version, "secret_guard": secret_guard}
+    pinned = os.environ.get("REKINDLE_WRITE_VERSION", str(CURRENT)) if write_version is None else write_version
+    return {"realm": realm, "write_version": require_writable(pinned), "secret_guard": secret_guard}
 
 
 def _require_file(engine: Engine, upgrade: bool) -> None:

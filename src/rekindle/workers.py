@@ -1,8 +1,7 @@
 """
 Who does the batches: this process, or several others.
 
-Processes and not threads, because half of the time is spent in Python: with two threads, a backfill on two cores was
-measured to be no faster than with one.
+Processes and not threads, because half of the time of a batch is spent in Python, where threads take turns.
 """
 
 from __future__ import annotations

@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
-from rekindle import SessionMetadata, SessionStore
+from rekindle import SessionMetadata, SessionRepository, SessionStore
 from rekindle.orm import session_metadata, session_metadata_archive, session_metadata_quarantine
 
 LONG_AGO = datetime(2024, 2, 29, 12, 30, 45, 123456, UTC)
@@ -142,6 +143,73 @@ def rival(database_url) -> Iterator[SessionStore]:
     """Somebody else's store on the same database, synchronous in both colours: it can act inside of callbacks."""
     with SessionStore.open(database_url) as store:
         yield store
+
+
+# --- repositories in a session of the caller ------------------------------------------------------------------------
+
+
+def _begin_for_real(engine: sa.Engine) -> None:
+    """Have SQLite begin transactions when SQLAlchemy does; Python's driver would only begin at the first write."""
+
+    @sa.event.listens_for(engine, "connect")
+    def connect(connection: Any, _record: object) -> None:
+        connection.isolation_level = None
+
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("BEGIN")
+
+
+@pytest.fixture
+def repository_over(colour, drive) -> Callable[..., Any]:
+    """Make a repository over a caller's Session or Connection, with the options given."""
+
+    def over(db: Any, **options: Any) -> Any:
+        if colour == "sync":
+            return SessionRepository(db, **options)
+        from rekindle import AsyncSessionRepository
+
+        return drive(AsyncSessionRepository(getattr(db, "target", db), **options))
+
+    return over
+
+
+@pytest.fixture
+def open_session(backend, database_url, colour, drive) -> Callable[[], AbstractContextManager[Any]]:
+    """Open a caller's Session, or driven AsyncSession; what the body does not commit is rolled back."""
+
+    @contextmanager
+    def session() -> Iterator[Any]:
+        if colour == "sync":
+            engine = sa.create_engine(database_url)
+            db: Any = Session(engine)
+        else:
+            from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+
+            url = sa.make_url(database_url).set(drivername=f"{backend.name}+{backend.async_driver}")
+            asynchronous = create_async_engine(url)
+            engine, db = asynchronous.sync_engine, drive(AsyncSession(asynchronous))
+        if backend.server is None:
+            _begin_for_real(engine)
+        try:
+            yield db
+        finally:
+            db.close()
+            (engine if colour == "sync" else drive(asynchronous)).dispose()
+
+    return session
+
+
+@pytest.fixture
+def repository_scope(open_session, repository_over) -> Callable[..., AbstractContextManager[tuple[Any, Any]]]:
+    """Open a caller's session and, over it, a repository with the options given."""
+
+    @contextmanager
+    def scope(**options: Any) -> Iterator[tuple[Any, Any]]:
+        with open_session() as db:
+            yield db, repository_over(db, **options)
+
+    return scope
 
 
 # --- timing ---------------------------------------------------------------------------------------------------------

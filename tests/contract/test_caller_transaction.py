@@ -177,9 +177,7 @@ def test_a_failed_statement_of_the_callers_own_spoils_it_where_the_engine_says_s
     ],
     ids=["stale save", "stale delete", "missing", "delete of a missing one", "newer"],
 )
-def test_our_errors_leave_the_transaction_usable(  # noqa: PLR0917 - fixtures come by name
-    repository_scope, store, rows, documents, new_metadata, error, act
-):
+def test_our_errors_leave_the_transaction_usable(repository_scope, store, rows, documents, new_metadata, error, act):
     """Whatever a repository refuses, the caller's transaction goes on and can be committed."""
     rows.insert("newer", documents.newer, 4)
     old = store.add("session-1", new_metadata())

@@ -80,7 +80,7 @@ def test_a_newer_row_at_the_same_lock_version_is_not_overwritten(store, document
 
 
 @pytest.mark.parametrize("loaded_at", [1, 3])
-def test_a_row_that_becomes_newer_right_before_it_is_written_is_not_overwritten(  # noqa: PLR0917 - fixtures come by name
+def test_a_row_that_becomes_newer_right_before_it_is_written_is_not_overwritten(
     store, new_metadata, documents, rows, right_before_it_holds_the_row, untouched, touch, loaded_at
 ):
     """No moment is late enough: the row becomes newer when all is checked, right before it is locked or written."""

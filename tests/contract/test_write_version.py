@@ -196,5 +196,5 @@ def test_a_setting_that_is_no_writable_version_is_refused_at_once(open_store, mo
     for text in ("", "two", "1", "4", "2.0", "-2", "²"):
         monkeypatch.setenv("REKINDLE_WRITE_VERSION", text)
 
-        with pytest.raises(WriteVersionError, match="REKINDLE_WRITE_VERSION"):
+        with pytest.raises(WriteVersionError, match="REKINDLE_WRITE_VERSION to one of 2 to 3"):
             open_store()
