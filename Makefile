@@ -24,6 +24,16 @@ test-deep: .venv/ready
 test-floor: .venv-floor/ready
 	.venv-floor/bin/python -m pytest tests/unit tests/contract tests/migrations
 
+# Against the bare drivers, and against the peers that bench/requirements.txt names.
+bench: .venv-bench/ready
+	.venv-bench/bin/python -m bench --output docs/benchmarks.md
+
+.venv-bench/ready: bench/requirements.txt pyproject.toml
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	.venv-bench/bin/python -m pip install --quiet --editable . --requirement bench/requirements.txt
+	touch $@
+
 # `make bench-backfill URL=postgresql://... ROWS=1000000`; the database at URL is emptied.
 bench-backfill: .venv/ready
 	$(BIN)/python bench/backfill.py --rows $(or $(ROWS),1000000) --url $(or $(URL),sqlite:///bench-backfill.db)
@@ -48,5 +58,5 @@ bench-backfill: .venv/ready
 	touch $@
 
 clean:
-	rm -rf .venv .venv-floor .hypothesis .pytest_cache .mypy_cache .ruff_cache dist
+	rm -rf .venv .venv-floor .venv-bench .hypothesis .pytest_cache .mypy_cache .ruff_cache dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,140 @@
+"""Throw-away databases, and the rows in them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from bench.documents import DOCUMENTS, REALMS, text
+from rekindle.database import upgrade
+
+SERVERS = {
+    "postgresql": os.environ.get("REKINDLE_BENCH_POSTGRESQL_URL", "postgresql+psycopg://root@127.0.0.1:5432/postgres"),
+    "mariadb": os.environ.get("REKINDLE_BENCH_MARIADB_URL", "mariadb+pymysql://root@127.0.0.1:3306/"),
+}
+COLUMNS = (
+    "session_id", "schema_version", "lock_version", "payload", "realm", "provider", "model", "instance_id",
+    "comms_name", "created_at", "updated_at",
+)  # fmt: skip
+_BORN = datetime(2025, 1, 1, tzinfo=UTC)
+_BATCH = 5_000
+
+
+@dataclass
+class Place:
+    """One of the engines, where databases can be made; all are gone when the run is over."""
+
+    engine: str
+    directory: Path
+    made: list[str] = field(default_factory=list)
+
+    def database(self, name: str) -> sa.URL:
+        """Make an empty database."""
+        if self.engine == "sqlite":
+            path = self.directory / f"{name}.sqlite"
+            for suffix in ("", "-wal", "-shm"):
+                Path(f"{path}{suffix}").unlink(missing_ok=True)
+            return sa.URL.create("sqlite", database=str(path))
+        name = f"rekindle_bench_{os.getpid()}_{name}"
+        self._server(f"DROP DATABASE IF EXISTS {name}", f"CREATE DATABASE {name}")
+        self.made.append(name)
+        return sa.make_url(SERVERS[self.engine]).set(database=name)
+
+    def _server(self, *commands: str) -> None:
+        engine = sa.create_engine(SERVERS[self.engine], isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            for command in commands:
+                connection.exec_driver_sql(command)
+        engine.dispose()
+
+    def drop(self) -> None:
+        """Leave nothing behind."""
+        force = " WITH (FORCE)" if self.engine == "postgresql" else ""
+        for name in self.made:
+            with suppress(sa.exc.SQLAlchemyError):
+                self._server(f"DROP DATABASE IF EXISTS {name}{force}")
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+@contextmanager
+def place(engine: str, directory: Path) -> Iterator[Place]:
+    """Open an engine for the time of a benchmark; raises SQLAlchemyError when there is none."""
+    directory.mkdir(parents=True)
+    here = Place(engine, directory)
+    if engine in SERVERS:
+        here._server("SELECT 1")  # noqa: SLF001
+    try:
+        yield here
+    finally:
+        here.drop()
+
+
+def durable(engine: sa.Engine) -> None:
+    """What every contender on SQLite gets: WAL, and a sync to the disk before a commit returns."""
+
+    @sa.event.listens_for(engine, "connect")
+    def connect(connection: Any, _record: object) -> None:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.close()
+
+
+def rows(versions: list[int]) -> Iterator[tuple[Any, ...]]:
+    """Make one row per schema version asked for; ids say both, as in `s3-0000041`."""
+    texts = {(version, realm): text(version, realm) for version in DOCUMENTS for realm in REALMS}
+    for number, version in enumerate(versions):
+        realm, document = REALMS[number % len(REALMS)], DOCUMENTS[version]
+        born = _BORN + timedelta(seconds=number)
+        yield (
+            f"s{version}-{number:07d}", version, 1, texts[version, realm], realm, document["provider"],
+            document["model"], document["instance_id"], document["comms_name"], born, born,
+        )  # fmt: skip
+
+
+def filled(url: sa.URL, versions: list[int]) -> list[str]:
+    """Create rekindle's tables, fill them past every interface, and return the ids."""
+    engine = sa.create_engine(url)
+    if engine.dialect.name == "sqlite":
+        durable(engine)
+    with engine.connect() as connection:
+        upgrade(connection)
+    ids: list[str] = []
+    pending = list(rows(versions))
+    with engine.begin() as connection:
+        raw = connection.connection.dbapi_connection
+        for start in range(0, len(pending), _BATCH):
+            batch = pending[start : start + _BATCH]
+            ids += [row[0] for row in batch]
+            _insert(engine.dialect.name, raw, batch)
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql(
+            {"sqlite": "ANALYZE", "postgresql": "VACUUM ANALYZE"}.get(
+                engine.dialect.name, "ANALYZE TABLE session_metadata"
+            )
+        )
+    engine.dispose()
+    return ids
+
+
+def _insert(dialect: str, raw: Any, batch: list[tuple[Any, ...]]) -> None:
+    names = ", ".join(COLUMNS)
+    if dialect == "postgresql":
+        with raw.cursor() as cursor, cursor.copy(f"COPY session_metadata ({names}) FROM STDIN") as copy:
+            for row in batch:
+                copy.write_row(row)
+        return
+    if dialect == "sqlite":
+        batch = [(*row[:-2], *(moment.strftime("%Y-%m-%d %H:%M:%S.%f") for moment in row[-2:])) for row in batch]
+    mark = "?" if dialect == "sqlite" else "%s"
+    cursor = raw.cursor()
+    cursor.executemany(f"INSERT INTO session_metadata ({names}) VALUES ({', '.join([mark] * len(COLUMNS))})", batch)
+    cursor.close()
