@@ -1,9 +1,10 @@
 """
 How fast rekindle is beside the bare drivers and beside its peers.
 
-    python -m bench [--full] [--engine sqlite] [--rounds 7] [--seconds 0.2] [--output docs/benchmarks.md]
+    python -m bench [--full] [--engine sqlite] [--rounds 7] [--seconds 0.2]
+                    [--output bench/results.md] [--plot docs/benchmarks.svg]
 
-Prints Markdown; with --output, writes it there with a plot beside it. Peers that are not installed
+Prints Markdown, and writes it and a plot where asked. Peers that are not installed
 (bench/requirements.txt) and servers that do not answer are named and left out. --full takes the sizes of the aims: a
 list among 100,000 rows, a count among 1,000,000.
 """
@@ -50,7 +51,8 @@ def options() -> argparse.Namespace:
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--only", action="append", help="operations whose name contains this")
     parser.add_argument("--directory", type=Path, help="where the SQLite files are made; a disk, for honest writes")
-    parser.add_argument("--output", type=Path)
+    parser.add_argument("--output", type=Path, help="Markdown")
+    parser.add_argument("--plot", type=Path, help="SVG")
     parser.add_argument("--no-peers", action="store_true")
     return parser.parse_args()
 
@@ -92,7 +94,8 @@ def main() -> None:
     print(text)
     if chosen.output:
         chosen.output.write_text(text)
-        plot.write(chosen.output.with_suffix(".svg"), results)
+    if chosen.plot:
+        plot.write(chosen.plot, results)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ def described() -> str:
     versions = f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}"
     lines = [
         f"- {_processor()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the end of the run",
-        f"- {platform.system()} {platform.release()}, {versions}",
+        f"- {platform.system()}, {versions}",
         f"- {', '.join(filter(None, map(_version, _PACKAGES)))}",
     ]
     return "\n".join(lines)

@@ -8,7 +8,6 @@ import os
 import pty
 import re
 import shutil
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -400,25 +399,6 @@ def test_an_interrupt_is_quiet(url, monkeypatch):
     result = call("list", "--url", url)
 
     assert (result.exit_code, result.output) == (130, "")
-
-
-def test_an_interrupt_from_outside_is_quiet(url):
-    """The same when a signal arrives in the middle of reading stdin."""
-    running = subprocess.Popen(
-        [sys.executable, "-m", "rekindle", "import", "jsonl", "-", "--url", url],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    exported = call("export", "jsonl", "--url", url).stdout
-    running.stdin.write(exported.replace('"one"', '"two"').encode())
-    running.stdin.flush()
-    reported = running.stdout.readline()
-    running.send_signal(signal.SIGINT)
-    stdout, stderr = running.communicate(timeout=30)
-
-    assert reported == b"imported   two  line 1\n"
-    assert (running.returncode, stdout, stderr) == (130, b"", b"")
 
 
 @pytest.mark.parametrize("command", ["status", "list --json", "export jsonl", "show one"])
