@@ -26,7 +26,7 @@ test-floor: .venv-floor/ready
 
 # Against the bare drivers, and against the peers that bench/requirements.txt names.
 bench: .venv-bench/ready
-	.venv-bench/bin/python -m bench --output docs/benchmarks.md
+	.venv-bench/bin/python -m bench --output bench/results.md --plot docs/benchmarks.svg
 
 .venv-bench/ready: bench/requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv-bench
