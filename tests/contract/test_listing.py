@@ -20,12 +20,13 @@ def walk(store):
 
     def pages(limit, **filters):
         found, after = [], None
-        while True:
+        for _ in range(50):
             page = store.list(limit=limit, after=after, **filters)
             found.append([record.session_id for record in page] + [bad.session_id for bad in page.bad])
             after = page.next_cursor
             if after is None:
                 return found
+        pytest.fail(f"no end after 50 pages: {found[-2:]}")
 
     return pages
 
