@@ -8,7 +8,6 @@ would refuse is refused here, for all of them.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from math import isfinite
 from typing import Any, NamedTuple
 
@@ -18,7 +17,7 @@ from pydantic_core import PydanticSerializationError, from_json, to_json
 from rekindle.errors import InvalidPayloadError, NewerSchemaError, Problem, SecretMaterialError
 from rekindle.schema import CURRENT, VERSIONS, Change, Document, SessionMetadata
 from rekindle.secret_guard import SecretGuard
-from rekindle.upcasting import problems, validate, walk
+from rekindle.upcasting import validate, walk
 
 MAX_PAYLOAD_BYTES = 7 * 1024 * 1024
 """Under half of MariaDB's default max_allowed_packet: a driver may have to escape every byte of a payload."""
@@ -26,8 +25,8 @@ MAX_PAYLOAD_BYTES = 7 * 1024 * 1024
 MAX_PROMOTED_LENGTH = 255
 """In characters: what an index key of every supported database can hold."""
 
-# How NUL, and numbers that are none, look in JSON; what only looks like it, inside of a string, a walk tells apart.
-_SIGNS_OF_UNSTORABLE = (b"\\u0000", b"NaN", b"Infinity")
+_SURELY_SHALLOW = 100
+"""Fewer objects and arrays than any parser's limit of depth; a text with more of them is parsed, to be sure."""
 
 _PROMOTED = ("realm_id", "provider", "model", "instance_id", "comms_name")
 
@@ -40,8 +39,7 @@ class Decoded(NamedTuple):
     changes: tuple[Change, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Encoded:
+class Encoded(NamedTuple):
     """What a row holds: the payload, its schema version, and the values promoted to columns."""
 
     payload: str
@@ -66,7 +64,8 @@ def decode(payload: str | bytes, schema_version: int) -> Decoded:
         raise NewerSchemaError(schema_version, CURRENT)
     if schema_version == CURRENT:
         try:
-            metadata = SessionMetadata.model_validate_json(payload)
+            # What model_validate_json() ends in; its own options cost a tenth of it.
+            metadata = SessionMetadata.__pydantic_validator__.validate_json(payload)
         except ValidationError:
             pass  # the long way round finds out whether it is older content, or says what is wrong
         else:
@@ -124,12 +123,16 @@ def encode(metadata: SessionMetadata, write_version: int, guard: SecretGuard | N
     The model is the caller's to change, so nothing about it is taken on trust. Raises InvalidPayloadError, also for
     what `write_version` cannot say, and SecretMaterialError.
     """
-    metadata.schema_version = CURRENT
-    checked = _validated(_serialized(metadata))
+    if metadata.schema_version != CURRENT:
+        metadata.schema_version = CURRENT
+    document = _dumped(metadata)
+    checked = validate(document)
     text = _serialized(checked)
     _refuse_large(text)
-    document: Document = from_json(text)
-    if any(sign in text for sign in _SIGNS_OF_UNSTORABLE):
+    if text.count(b"{") + text.count(b"[") > _SURELY_SHALLOW:
+        parse(text)
+    if b"\\u0000" in text or b"NaN" in text or b"Infinity" in text:
+        # Only looks like it, inside of a string or in its own right: a walk tells them apart.
         _refuse_unstorable(document)
     _refuse_secrets(document, guard)
     if _has_unknown_keys(checked) and (changes := walk(document).changes):
@@ -137,25 +140,34 @@ def encode(metadata: SessionMetadata, write_version: int, guard: SecretGuard | N
         reason = "the name belongs to an earlier schema version"
         raise InvalidPayloadError(tuple(Problem(change.path, reason) for change in changes))
     if write_version < CURRENT:
+        document = from_json(text)
         for version in range(CURRENT, write_version, -1):
             document = _downcast(document, version)
         text = to_json(document)
     return _promoted(checked, text.decode(), write_version)
 
 
-def _serialized(metadata: SessionMetadata) -> bytes:
+def _dumped(metadata: SessionMetadata) -> Document:
     try:
         # A wrong type in the model is an error of validation, which comes next, and no warning before it.
-        return metadata.__pydantic_serializer__.to_json(metadata, warnings=False)
-    except (PydanticSerializationError, RecursionError, ValueError) as error:
-        raise InvalidPayloadError((Problem("", f"cannot be written as JSON ({type(error).__name__})"),)) from None
+        document: Document = metadata.__pydantic_serializer__.to_python(metadata, mode="json", warnings=False)
+    except _CANNOT_BE_WRITTEN as error:
+        raise _unwritable(error) from None
+    return document
 
 
-def _validated(text: bytes) -> SessionMetadata:
+def _serialized(metadata: SessionMetadata) -> bytes:
     try:
-        return SessionMetadata.model_validate_json(text)
-    except ValidationError as error:
-        raise InvalidPayloadError(problems(error, parse(text))) from None
+        return metadata.__pydantic_serializer__.to_json(metadata)
+    except _CANNOT_BE_WRITTEN as error:
+        raise _unwritable(error) from None
+
+
+_CANNOT_BE_WRITTEN = (PydanticSerializationError, RecursionError, ValueError)
+
+
+def _unwritable(error: Exception) -> InvalidPayloadError:
+    return InvalidPayloadError((Problem("", f"cannot be written as JSON ({type(error).__name__})"),))
 
 
 def adopt(payload: str, write_version: int, guard: SecretGuard | None) -> Encoded:
@@ -190,19 +202,12 @@ def _downcast(document: Document, version: int) -> Document:
 
 def _promoted(metadata: SessionMetadata, payload: str, schema_version: int) -> Encoded:
     """Put a payload beside the values that listings filter by."""
-    long = [name for name in _PROMOTED if len(getattr(metadata, name) or "") > MAX_PROMOTED_LENGTH]
-    if long:
+    promoted = metadata.realm_id, metadata.provider.value, metadata.model, metadata.instance_id, metadata.comms_name
+    if any(value is not None and len(value) > MAX_PROMOTED_LENGTH for value in promoted):
         reason = f"is longer than {MAX_PROMOTED_LENGTH} characters"
+        long = (name for name in _PROMOTED if len(getattr(metadata, name) or "") > MAX_PROMOTED_LENGTH)
         raise InvalidPayloadError(tuple(Problem(name, reason) for name in long))
-    return Encoded(
-        payload=payload,
-        schema_version=schema_version,
-        realm=metadata.realm_id,
-        provider=metadata.provider.value,
-        model=metadata.model,
-        instance_id=metadata.instance_id,
-        comms_name=metadata.comms_name,
-    )
+    return Encoded(payload, schema_version, *promoted)
 
 
 def _refuse_ambiguous(payload: str) -> None:

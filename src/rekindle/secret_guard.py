@@ -22,6 +22,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from enum import Enum
+from functools import cache
 from typing import Any, NamedTuple, TypeAlias
 
 
@@ -190,9 +191,10 @@ def _branch(anchor: str, alternatives: list[tuple[str, _Format]]) -> str:
     return f"{re.escape(anchor)}{some}(?:{'|'.join(bodies)})"
 
 
-def _compile() -> tuple[re.Pattern[str], tuple[_Format, ...]]:
+@cache
+def _compiled() -> tuple[re.Pattern[str], tuple[_Format, ...]]:
     """
-    One pattern for all formats, and the format behind each of its groups.
+    One pattern for all formats, and the format behind each of its groups; compiled for the first write, not on import.
 
     A prefix is looked for at its last character and checked by looking back: `-`, `_`, `.` and `=` are rare where first
     letters such as `s` and `g` are not, and the engine skips what cannot start an alternative. Measured: five times
@@ -206,14 +208,12 @@ def _compile() -> tuple[re.Pattern[str], tuple[_Format, ...]]:
     return re.compile("|".join(_branch(*item) for item in by_anchor.items()), re.ASCII), owners
 
 
-_PATTERN, _OWNERS = _compile()
-
-
 def _material(text: str) -> str | None:
     """The kind of the first credential in a text, None when there is none."""
-    for match in _PATTERN.finditer(text):
+    pattern, owners = _compiled()
+    for match in pattern.finditer(text):
         index = match.lastindex or 0
-        entry = _OWNERS[index - 1]
+        entry = owners[index - 1]
         if entry.confirm is None or entry.confirm(match[index]):
             return entry.kind
     return None
@@ -312,20 +312,20 @@ def _embedded(text: str, level: int) -> Any:
     return None if isinstance(parsed, str) else parsed
 
 
-def _items(container: Any) -> Iterator[tuple[Any, Any]]:
+def _opened(container: Any, telling: str | None, level: int) -> _Frame:
+    """Begin with a container. In `{"name": "API_KEY", "value": ...}`, as headers are listed, the name is the key."""
     if isinstance(container, dict):
-        return iter(container.items())
-    return iter(container) if isinstance(container, _Members) else enumerate(container)
+        if "value" in container:
+            telling = _told_by_name(container, telling)
+        return iter(container.items()), telling, level
+    if isinstance(container, _Members):
+        return iter(container), _told_by_name(dict(container), telling), level
+    return enumerate(container), telling, level
 
 
-def _told_by_name(container: Any, telling: str | None) -> str | None:
-    """In `{"name": "API_KEY", "value": ...}`, as headers and environments are listed, the name is the key."""
-    members = dict(container) if isinstance(container, _Members) else container
-    if isinstance(members, dict) and "value" in members:
-        name = members.get("name")
-        if isinstance(name, str) and _role_of(name) is _Role.TELLS:
-            return name
-    return telling
+def _told_by_name(members: dict[Any, Any], telling: str | None) -> str | None:
+    name = members.get("name") if "value" in members else None
+    return name if isinstance(name, str) and _role_of(name) is _Role.TELLS else telling
 
 
 def _segment(key: object) -> str:
@@ -337,11 +337,6 @@ def _segment(key: object) -> str:
 
 def _finding(trail: list[Any], key: object, kind: str) -> SecretFinding:
     return SecretFinding(".".join(map(_segment, (*trail, key)[1:])) or _ROOT, kind)
-
-
-def _is_clean(text: str) -> bool:
-    """Whether a string needs no closer look: what nearly every string of a document is, decided first."""
-    return len(text) < _MIN_LENGTH or (text[0] not in _OPENERS and _PATTERN.search(text) is None)
 
 
 def _suspect(text: str, telling: str | None) -> str | None:
@@ -359,28 +354,34 @@ def find_secret(document: Any) -> SecretFinding | None:
     Iterative, so that no depth of nesting stops it; what hides below four levels of JSON text in JSON text, or in one
     that does not parse, is found by its format alone.
     """
+    role_known, is_suspect = _KNOWN_KEYS.get, _compiled()[0].search
     trail: list[Any] = []
     frames: list[_Frame] = [(iter(((_ROOT, document),)), None, 0)]
     while frames:
         items, inherited, level = frames[-1]
         for key, value in items:
-            telling, inside, depth = inherited, value, level
+            telling = inherited
             if isinstance(key, str):
-                role = _KNOWN_KEYS.get(key) or _role_of(key)
+                role = role_known(key) or _role_of(key)
                 if role is not _PLAIN:
                     if role is _Role.IS_MATERIAL:
                         return _finding(trail, _KEY_PLACE, f"{_material(key)} used as a key")
                     telling = key if role is _Role.TELLS else None
             if isinstance(value, str):
-                if telling is None and _is_clean(value):
+                # Nearly every string of a document ends here, and most before anything is searched.
+                if telling is None and (
+                    len(value) < _MIN_LENGTH or (value[0] not in _OPENERS and is_suspect(value) is None)
+                ):
                     continue
                 inside, depth = _embedded(value, level), level + 1
                 kind = _suspect(value, telling) if inside is None or telling is not None else None
                 if kind is not None:
                     return _finding(trail, key, kind)
+            else:
+                inside, depth = value, level
             if isinstance(inside, _CONTAINERS):
                 trail.append(key)
-                frames.append((_items(inside), _told_by_name(inside, telling), depth))
+                frames.append(_opened(inside, telling, depth))
                 break
         else:
             frames.pop()
