@@ -15,7 +15,7 @@ from sqlalchemy import Connection, text
 
 from rekindle.engine import REALM_SETTING, redacted
 from rekindle.errors import DatabaseUnavailableError
-from rekindle.orm import session_metadata, session_metadata_archive, session_metadata_quarantine
+from rekindle.tables import session_metadata, session_metadata_archive, session_metadata_quarantine
 
 TABLES = tuple(table.name for table in (session_metadata, session_metadata_archive, session_metadata_quarantine))
 """Those that hold documents, or speak about one. The runs of a backfill belong to no session."""

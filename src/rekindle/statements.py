@@ -30,9 +30,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql
 
-from rekindle.orm import session_metadata as t
-from rekindle.orm import session_metadata_archive as archive
-from rekindle.orm import session_metadata_quarantine as quarantine
+from rekindle.tables import session_metadata as t
+from rekindle.tables import session_metadata_archive as archive
+from rekindle.tables import session_metadata_quarantine as quarantine
 
 FILTERS = ("realm", "provider", "model", "instance_id", "comms_name")
 

@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 
 from rekindle.engine import create_async_engine, create_engine, redacted, translated
 from rekindle.errors import DatabaseRevisionError, StaleSessionError
-from rekindle.orm import DATABASE_REVISION
+from rekindle.tables import DATABASE_REVISION
 from rekindle.record import Batch, Filters, Page, SessionRecord, StoredDocument, changed
 from rekindle.repository import require_writable
 from rekindle.revision import require_revision

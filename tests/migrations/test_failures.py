@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import InvalidRequestError
 
 from rekindle import AsyncSessionStore, SessionStore, database, errors
-from rekindle.orm import DATABASE_REVISION, VERSION_TABLE
+from rekindle.tables import DATABASE_REVISION, VERSION_TABLE
 from rekindle.revision import current_revision
 
 IS_TRANSACTIONAL = {"sqlite": True, "postgresql": True, "mariadb": False}
