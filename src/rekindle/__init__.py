@@ -20,11 +20,12 @@ from rekindle.schema import (
     SessionMetadata,
     SessionTooling,
 )
-from rekindle.store import AsyncSessionStore, SessionStore
+from rekindle.store import SessionStore
 from rekindle.upcasting import upcast
 
 if TYPE_CHECKING:
     from rekindle.aio import AsyncSessionRepository
+    from rekindle.async_store import AsyncSessionStore
 
 __all__ = [
     "INHERIT",
@@ -50,11 +51,15 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import what needs SQLAlchemy's asyncio extension when it is first asked for."""
+    """Import what is for asyncio when it is first asked for."""
     if name == "AsyncSessionRepository":
         from rekindle.aio import AsyncSessionRepository  # noqa: PLC0415
 
         return AsyncSessionRepository
+    if name == "AsyncSessionStore":
+        from rekindle.async_store import AsyncSessionStore  # noqa: PLC0415
+
+        return AsyncSessionStore
     if name == "__version__":
         from rekindle.rewriting import library_version  # noqa: PLC0415
 

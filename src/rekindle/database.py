@@ -27,8 +27,8 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidRequestError, Opera
 
 from rekindle.engine import redacted, translated
 from rekindle.errors import DatabaseRevisionError, DatabaseUnavailableError, UnsupportedDatabaseError
-from rekindle.tables import DATABASE_REVISION, VERSION_TABLE, metadata
 from rekindle.revision import current_revision
+from rekindle.tables import DATABASE_REVISION, VERSION_TABLE, metadata
 
 LOCK_SECONDS = 60
 """How long an upgrade waits for another one of the same tables, and a statement of it for those who use a table."""

@@ -80,6 +80,14 @@ def create_async_engine(url: str | URL, *, realm: str | None = None) -> AsyncEng
     return engine
 
 
+def is_sqlite(url: str | URL) -> bool:
+    """Whether it is of SQLite; what is no URL is of nothing, and refused when an engine is made of it."""
+    try:
+        return make_url(url).get_backend_name() == "sqlite"
+    except (ArgumentError, ValueError):
+        return False
+
+
 @contextmanager
 def _named(url: str | URL) -> Iterator[None]:
     """Give what goes wrong before there is an engine a name and a remedy."""

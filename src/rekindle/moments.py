@@ -13,12 +13,14 @@ def moment_of(value: object) -> datetime | None:
     """Read a moment in UTC, None when what stands there is none; a time without a zone was given in UTC."""
     if isinstance(value, str):
         try:
-            value = datetime.fromisoformat(value)
+            moment = datetime.fromisoformat(value)
         except ValueError:
             return None
-    if not isinstance(value, datetime):
+    elif isinstance(value, datetime):
+        moment = value
+    else:
         return None
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def text_of(moment: datetime) -> str:
