@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, Self, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
 from sqlalchemy import URL, Connection, Engine
 from sqlalchemy.exc import DBAPIError
@@ -24,9 +24,11 @@ from rekindle.repository import require_writable
 from rekindle.revision import require_revision
 from rekindle.schema import CURRENT, SessionMetadata
 from rekindle.secret_guard import SecretGuard, find_secret
-from rekindle.store_archive import StoreArchive
 from rekindle.tables import DATABASE_REVISION
 from rekindle.transactions import AGAIN, AGAIN_WHEN_STALE, HeldConnections, Operation, Repeatable, T
+
+if TYPE_CHECKING:
+    from rekindle.store_archive import StoreArchive
 
 _Change = Callable[[SessionMetadata], SessionMetadata | None]
 
@@ -74,6 +76,8 @@ class SessionStore:
     @property
     def archive(self) -> StoreArchive:
         """The originals of the sessions that were rewritten at a newer schema version."""
+        from rekindle.store_archive import StoreArchive  # noqa: PLC0415 - most programs never look at them
+
         return StoreArchive(self._archive_call)
 
     def __enter__(self) -> Self:

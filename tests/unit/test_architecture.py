@@ -16,6 +16,7 @@ PURE = (
     "codec",
     "identity",
     "secret_guard",
+    "secret_formats",
     "errors",
     "moments",
     "session_id",
@@ -26,7 +27,8 @@ TABLES = ("tables", "orm", "statements", "execution", "engine", "revision", "dat
 # The document's history and the tables' history meet in the repository; what stands on it may reach both ways.
 ALLOWED = {
     "errors": set(),
-    "secret_guard": {"errors"},
+    "secret_formats": set(),
+    "secret_guard": {"secret_formats"},
     "moments": set(),
     "session_id": {"errors", "moments"},
     "schema": {"errors"},
