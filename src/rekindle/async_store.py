@@ -33,7 +33,8 @@ class AsyncSessionStore:
     """
     SessionStore for asyncio: the same calls, the same meaning.
 
-    Open one per event loop and share it between tasks.
+    Open one per event loop and share it between tasks. On SQLite a call that has begun is finished, also when its task
+    is cancelled; whether it was, the row tells.
     """
 
     def __init__(self, engine: Engine, options: dict[str, Any], off_loop: OffLoop) -> None:
