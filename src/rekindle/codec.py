@@ -17,16 +17,13 @@ from pydantic_core import PydanticSerializationError, from_json, to_json
 from rekindle.errors import InvalidPayloadError, NewerSchemaError, Problem, SecretMaterialError
 from rekindle.schema import CURRENT, VERSIONS, Change, Document, SessionMetadata
 from rekindle.secret_guard import SecretGuard
-from rekindle.upcasting import validate, walk
+from rekindle.upcasting import problems, validate, walk
 
 MAX_PAYLOAD_BYTES = 7 * 1024 * 1024
 """Under half of MariaDB's default max_allowed_packet: a driver may have to escape every byte of a payload."""
 
 MAX_PROMOTED_LENGTH = 255
 """In characters: what an index key of every supported database can hold."""
-
-_SURELY_SHALLOW = 100
-"""Fewer objects and arrays than any parser's limit of depth; a text with more of them is parsed, to be sure."""
 
 _PROMOTED = ("realm_id", "provider", "model", "instance_id", "comms_name")
 
@@ -123,14 +120,12 @@ def encode(metadata: SessionMetadata, write_version: int, guard: SecretGuard | N
     The model is the caller's to change, so nothing about it is taken on trust. Raises InvalidPayloadError, also for
     what `write_version` cannot say, and SecretMaterialError.
     """
-    if metadata.schema_version != CURRENT:
-        metadata.schema_version = CURRENT
-    document = _dumped(metadata)
-    checked = validate(document)
+    metadata.schema_version = CURRENT
+    checked = _validated(_serialized(metadata))
+    # Once more: a key that is there twice, or a spelling that is not ours, must not get past the checks below.
     text = _serialized(checked)
     _refuse_large(text)
-    if text.count(b"{") + text.count(b"[") > _SURELY_SHALLOW:
-        parse(text)
+    document: Document = from_json(text)
     if b"\\u0000" in text or b"NaN" in text or b"Infinity" in text:
         # Only looks like it, inside of a string or in its own right: a walk tells them apart.
         _refuse_unstorable(document)
@@ -140,34 +135,26 @@ def encode(metadata: SessionMetadata, write_version: int, guard: SecretGuard | N
         reason = "the name belongs to an earlier schema version"
         raise InvalidPayloadError(tuple(Problem(change.path, reason) for change in changes))
     if write_version < CURRENT:
-        document = from_json(text)
         for version in range(CURRENT, write_version, -1):
             document = _downcast(document, version)
         text = to_json(document)
     return _promoted(checked, text.decode(), write_version)
 
 
-def _dumped(metadata: SessionMetadata) -> Document:
-    try:
-        # A wrong type in the model is an error of validation, which comes next, and no warning before it.
-        document: Document = metadata.__pydantic_serializer__.to_python(metadata, mode="json", warnings=False)
-    except _CANNOT_BE_WRITTEN as error:
-        raise _unwritable(error) from None
-    return document
-
-
 def _serialized(metadata: SessionMetadata) -> bytes:
     try:
-        return metadata.__pydantic_serializer__.to_json(metadata)
-    except _CANNOT_BE_WRITTEN as error:
-        raise _unwritable(error) from None
+        # A wrong type in the model is an error of validation, which comes next, and no warning before it.
+        return metadata.__pydantic_serializer__.to_json(metadata, warnings=False)
+    except (PydanticSerializationError, RecursionError, ValueError) as error:
+        raise InvalidPayloadError((Problem("", f"cannot be written as JSON ({type(error).__name__})"),)) from None
 
 
-_CANNOT_BE_WRITTEN = (PydanticSerializationError, RecursionError, ValueError)
-
-
-def _unwritable(error: Exception) -> InvalidPayloadError:
-    return InvalidPayloadError((Problem("", f"cannot be written as JSON ({type(error).__name__})"),))
+def _validated(text: bytes) -> SessionMetadata:
+    try:
+        metadata: SessionMetadata = SessionMetadata.__pydantic_validator__.validate_json(text)
+    except ValidationError as error:
+        raise InvalidPayloadError(problems(error, parse(text))) from None
+    return metadata
 
 
 def adopt(payload: str, write_version: int, guard: SecretGuard | None) -> Encoded:
