@@ -129,7 +129,7 @@ class SessionRepository:
         return tuple(map(_stored, rows)), next_cursor
 
     def count_by_schema_version(self) -> dict[int, int]:
-        """Count rows per stored schema version, from an index alone."""
+        """Count rows per stored schema version, exactly, at one moment; those of all realms from indexes alone."""
         return {row[0]: row[1] for row in self._execute(self._sql.count)}
 
     # writing
