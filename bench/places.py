@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
+import statistics
+import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -26,6 +30,7 @@ COLUMNS = (
 )  # fmt: skip
 _BORN = datetime(2025, 1, 1, tzinfo=UTC)
 _BATCH = 5_000
+_SUFFIXES = ("", "-wal", "-shm")
 
 
 @dataclass
@@ -34,34 +39,58 @@ class Place:
 
     engine: str
     directory: Path
-    made: list[str] = field(default_factory=list)
+    made: list[sa.URL] = field(default_factory=list)
 
     def database(self, name: str) -> sa.URL:
         """Make an empty database."""
         if self.engine == "sqlite":
-            path = self.directory / f"{name}.sqlite"
-            for suffix in ("", "-wal", "-shm"):
-                Path(f"{path}{suffix}").unlink(missing_ok=True)
-            return sa.URL.create("sqlite", database=str(path))
+            url = sa.URL.create("sqlite", database=str(self.directory / f"{name}.sqlite"))
+            self.made.append(url)
+            return url
         name = f"rekindle_bench_{os.getpid()}_{name}"
-        self._server(f"DROP DATABASE IF EXISTS {name}", f"CREATE DATABASE {name}")
-        self.made.append(name)
-        return sa.make_url(SERVERS[self.engine]).set(database=name)
+        url = sa.make_url(SERVERS[self.engine]).set(database=name)
+        self._server(f"DROP DATABASE IF EXISTS {name}")
+        self._server(f"CREATE DATABASE {name}")
+        self.made.append(url)
+        return url
 
-    def _server(self, *commands: str) -> None:
+    def _server(self, command: str) -> Any:
         engine = sa.create_engine(SERVERS[self.engine], isolation_level="AUTOCOMMIT")
         with engine.connect() as connection:
-            for command in commands:
-                connection.exec_driver_sql(command)
+            answer = connection.exec_driver_sql(command)
+            value = answer.scalar() if answer.returns_rows else None
         engine.dispose()
+        return value
 
-    def drop(self) -> None:
-        """Leave nothing behind."""
+    def settings(self) -> str:
+        """Say what the engine promises of a commit."""
+        match self.engine:
+            case "sqlite":
+                return (
+                    f"SQLite {sqlite3.sqlite_version}, WAL, synchronous=FULL for everybody, on {_disk(self.directory)}"
+                )
+            case "postgresql":
+                words = ("server_version", "fsync", "synchronous_commit")
+                version, *values = (self._server(f"SHOW {word}") for word in words)
+                return f"PostgreSQL {version}, {', '.join(map('{} {}'.format, words[1:], values))}"
+            case _:
+                version, flush = self._server("SELECT VERSION()"), "innodb_flush_log_at_trx_commit"
+                return f"MariaDB {version}, {flush} {self._server(f'SELECT @@{flush}')}"
+
+    def drop(self, keep: sa.URL | None = None) -> None:
+        """Leave nothing behind, but for the one that is to be kept."""
         force = " WITH (FORCE)" if self.engine == "postgresql" else ""
-        for name in self.made:
-            with suppress(sa.exc.SQLAlchemyError):
-                self._server(f"DROP DATABASE IF EXISTS {name}{force}")
-        shutil.rmtree(self.directory, ignore_errors=True)
+        kept = [url for url in self.made if url == keep]
+        for url in self.made:
+            if url in kept:
+                continue
+            if self.engine == "sqlite":
+                for suffix in _SUFFIXES:
+                    Path(f"{url.database}{suffix}").unlink(missing_ok=True)
+            else:
+                with suppress(sa.exc.SQLAlchemyError):
+                    self._server(f"DROP DATABASE IF EXISTS {url.database}{force}")
+        self.made = kept
 
 
 @contextmanager
@@ -75,6 +104,25 @@ def place(engine: str, directory: Path) -> Iterator[Place]:
         yield here
     finally:
         here.drop()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _disk(directory: Path) -> str:
+    """Name the file system that a directory is on, and how long it takes to sync a page to it."""
+    try:
+        mounts = [line.split()[1:3] for line in Path("/proc/mounts").read_text().splitlines()]
+    except OSError:
+        mounts = []
+    above = [(len(point), kind) for point, kind in mounts if directory.resolve().is_relative_to(point)]
+    kind = max(above, default=(0, "a file system without a name"))[1]
+    with tempfile.TemporaryFile(dir=directory, buffering=0) as file:
+        taken = []
+        for _ in range(100):
+            file.write(b"x" * 4096)
+            begin = time.perf_counter()
+            os.fsync(file.fileno())
+            taken.append(time.perf_counter() - begin)
+    return f"{kind} ({statistics.median(taken) * 1e3:.2f} ms for an fsync, median of 100)"
 
 
 def durable(engine: sa.Engine) -> None:

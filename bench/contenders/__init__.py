@@ -21,6 +21,8 @@ class Contender:
     """What the harness asks of everybody; what a contender lacks it does not define."""
 
     name: ClassVar[str]
+    family: ClassVar[str]
+    """Its name and colour in the plot, shared by both colours of a library."""
     package: ClassVar[str | None] = None
     engines: ClassVar[tuple[str, ...]] = ("sqlite", "postgresql", "mariadb")
     asynchronous: ClassVar[bool] = False

@@ -17,6 +17,7 @@ _APP, _USER = "bench", "somebody"
 
 class Adk(Contender):
     name = "google-adk DatabaseSessionService"
+    family = "google-adk"
     package = "google.adk.sessions"
     engines = ("sqlite", "postgresql")
     asynchronous = True

@@ -28,6 +28,7 @@ def plain(session_id):
 
 class Agno(Contender):
     name = "agno SqliteDb, PostgresDb"
+    family = "agno"
     package = "agno"
     engines = ("sqlite", "postgresql")
     differs = "a dict, not validated; an upsert without compare-and-swap; its page also counts all that match"
@@ -81,6 +82,7 @@ class Agno(Contender):
 
 class AsyncAgno(Contender):
     name = "agno AsyncSqliteDb, AsyncPostgresDb"
+    family = "agno"
     package = "agno"
     engines = ("sqlite", "postgresql")
     asynchronous = True

@@ -71,6 +71,7 @@ def fill(engine, versions):
 
 class Orm(Contender):
     name = "SQLAlchemy ORM by hand"
+    family = "SQLAlchemy ORM by hand"
     differs = "no archive, no check for credentials; compare-and-swap by version_id_col; a save reads the row first"
 
     def __init__(self, url):
@@ -120,6 +121,7 @@ class Orm(Contender):
 
 class AsyncOrm(Contender):
     name = "SQLAlchemy ORM by hand, async"
+    family = "SQLAlchemy ORM by hand"
     package = "greenlet"
     asynchronous = True
     differs = Orm.differs
@@ -183,6 +185,7 @@ class AsyncCore(Contender):
     """What the aim for asynchronous SQLite is measured against."""
 
     name = "aiosqlite under SQLAlchemy Core"
+    family = "aiosqlite under SQLAlchemy Core"
     package = "aiosqlite"
     engines = ("sqlite",)
     asynchronous = True

@@ -14,6 +14,7 @@ from bench.places import durable, rows
 
 class OpenAiAgents(Contender):
     name = "openai-agents SQLAlchemySession"
+    family = "openai-agents"
     package = "agents.extensions.memory"
     engines = ("sqlite", "postgresql")
     asynchronous = True

@@ -1,0 +1,117 @@
+"""
+What the floor and rekindle send for one call: a comparison of the two is worth nothing unless it is the same.
+
+SQLite tells every statement that it runs, libpq every message; MariaDB counts the questions of a connection.
+"""
+
+from __future__ import annotations
+
+import gc
+import sqlite3
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from bench.contenders import Contender
+from bench.contenders.floor import Floor
+from bench.contenders.ours import Store
+from bench.places import Place, filled
+
+_CALLS = 20
+_ID = "s3-0000000"
+
+
+def traffic(here: Place) -> list[str]:
+    """Say what a load, a save and an update send, on average, once everything is connected and prepared."""
+    lines = []
+    for number, kind in enumerate((Floor, Store)):
+        url = here.database(f"traffic_{number}")
+        filled(url, [3])
+        with _watched(here.engine) as sent:
+            contender = kind(url)
+            lines += [f"| {kind.name} | {one} | {_of(contender, one, sent)} |" for one in ("load", "save", "update")]
+            contender.close()
+    return lines
+
+
+def _of(contender: Contender, operation: str, sent: Callable[[Callable[[], None]], Counter[str]]) -> str:
+    def calls() -> None:
+        for _ in range(_CALLS):
+            getattr(contender, operation)(_ID)
+
+    contender.hold(_ID)
+    calls()
+    found = sent(calls)
+    return ", ".join(f"{word} {times / _CALLS:g}" for word, times in sorted(found.items()))
+
+
+@contextmanager
+def _watched(engine: str) -> Iterator[Callable[[Callable[[], None]], Counter[str]]]:
+    with {"sqlite": _sqlite, "postgresql": _postgresql, "mariadb": _mariadb}[engine]() as sent:
+        yield sent
+
+
+@contextmanager
+def _sqlite():
+    before = _alive(sqlite3.Connection)
+
+    def sent(calls: Callable[[], None]) -> Counter[str]:
+        heard: list[str] = []
+        for connection in _alive(sqlite3.Connection):
+            if connection not in before:
+                connection.set_trace_callback(heard.append)
+        calls()
+        return Counter(statement.split()[0] for statement in heard)
+
+    yield sent
+
+
+@contextmanager
+def _postgresql():
+    import psycopg  # noqa: PLC0415 - a driver is imported by whom it is measured for
+
+    before = _alive(psycopg.Connection)
+
+    def sent(calls: Callable[[], None]) -> Counter[str]:
+        with tempfile.TemporaryFile("w+") as trace:
+            mine = [one for one in _alive(psycopg.Connection) if one not in before]
+            for connection in mine:
+                connection.pgconn.trace(trace.fileno())
+            calls()
+            for connection in mine:
+                connection.pgconn.untrace()
+            trace.seek(0)
+            fields = [line.split("\t") for line in trace]
+        # Of the messages of a client ("F"), these are what a server works on; a Sync or Query makes a round trip.
+        return Counter(one[3].split()[0] for one in fields if len(one) > 3 and one[1] == "F")
+
+    yield sent
+
+
+@contextmanager
+def _mariadb():
+    import pymysql  # noqa: PLC0415 - as above
+
+    before = _alive(pymysql.connections.Connection)
+
+    def questions() -> int:
+        asked = 0
+        for connection in _alive(pymysql.connections.Connection):
+            if connection not in before and connection.open:
+                with connection.cursor() as cursor:
+                    cursor.execute("SHOW SESSION STATUS LIKE 'Questions'")
+                    asked += int(cursor.fetchone()[1]) - 1
+        return asked
+
+    def sent(calls: Callable[[], None]) -> Counter[str]:
+        begin = questions()
+        calls()
+        return Counter({"round trips": questions() - begin - 1})
+
+    yield sent
+
+
+def _alive(kind: type) -> list[Any]:
+    return [one for one in gc.get_objects() if isinstance(one, kind)]
