@@ -10,7 +10,7 @@ import gc
 import sqlite3
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,6 +19,7 @@ from bench.contenders.floor import Floor
 from bench.contenders.ours import Store
 from bench.places import Place, filled
 
+_Sent = Callable[[Callable[[], None]], str]
 _CALLS = 20
 _ID = "s3-0000000"
 
@@ -36,19 +37,22 @@ def traffic(here: Place) -> list[str]:
     return lines
 
 
-def _of(contender: Contender, operation: str, sent: Callable[[Callable[[], None]], Counter[str]]) -> str:
+def _of(contender: Contender, operation: str, sent: _Sent) -> str:
     def calls() -> None:
         for _ in range(_CALLS):
             getattr(contender, operation)(_ID)
 
     contender.hold(_ID)
     calls()
-    found = sent(calls)
-    return ", ".join(f"{word} {times / _CALLS:g}" for word, times in sorted(found.items()))
+    return sent(calls)
+
+
+def _listed(heard: Iterable[str]) -> str:
+    return ", ".join(f"{word} {times / _CALLS:g}" for word, times in sorted(Counter(heard).items()))
 
 
 @contextmanager
-def _watched(engine: str) -> Iterator[Callable[[Callable[[], None]], Counter[str]]]:
+def _watched(engine: str) -> Iterator[_Sent]:
     with {"sqlite": _sqlite, "postgresql": _postgresql, "mariadb": _mariadb}[engine]() as sent:
         yield sent
 
@@ -57,13 +61,17 @@ def _watched(engine: str) -> Iterator[Callable[[Callable[[], None]], Counter[str
 def _sqlite():
     before = _alive(sqlite3.Connection)
 
-    def sent(calls: Callable[[], None]) -> Counter[str]:
+    def sent(calls: Callable[[], None]) -> str:
         heard: list[str] = []
-        for connection in _alive(sqlite3.Connection):
-            if connection not in before:
-                connection.set_trace_callback(heard.append)
+        mine = [one for one in _alive(sqlite3.Connection) if one not in before]
+        for connection in mine:
+            connection.set_trace_callback(heard.append)
         calls()
-        return Counter(statement.split()[0] for statement in heard)
+        for connection in mine:
+            connection.set_trace_callback(None)
+        asked = ("journal_mode", "synchronous")
+        settings = {f"{word} {one.execute(f'PRAGMA {word}').fetchone()[0]}" for one in mine for word in asked}
+        return f"{_listed(statement.split()[0] for statement in heard)}; {', '.join(sorted(settings))}"
 
     yield sent
 
@@ -74,7 +82,7 @@ def _postgresql():
 
     before = _alive(psycopg.Connection)
 
-    def sent(calls: Callable[[], None]) -> Counter[str]:
+    def sent(calls: Callable[[], None]) -> str:
         with tempfile.TemporaryFile("w+") as trace:
             mine = [one for one in _alive(psycopg.Connection) if one not in before]
             for connection in mine:
@@ -85,7 +93,7 @@ def _postgresql():
             trace.seek(0)
             fields = [line.split("\t") for line in trace]
         # Of the messages of a client ("F"), these are what a server works on; a Sync or Query makes a round trip.
-        return Counter(one[3].split()[0] for one in fields if len(one) > 3 and one[1] == "F")
+        return _listed(one[3].split()[0] for one in fields if len(one) > 3 and one[1] == "F")
 
     yield sent
 
@@ -105,10 +113,10 @@ def _mariadb():
                     asked += int(cursor.fetchone()[1]) - 1
         return asked
 
-    def sent(calls: Callable[[], None]) -> Counter[str]:
+    def sent(calls: Callable[[], None]) -> str:
         begin = questions()
         calls()
-        return Counter({"round trips": questions() - begin - 1})
+        return f"questions {(questions() - begin - 1) / _CALLS:g}"
 
     yield sent
 

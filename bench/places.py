@@ -8,10 +8,11 @@ import sqlite3
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -136,41 +137,48 @@ def durable(engine: sa.Engine) -> None:
         cursor.close()
 
 
-def rows(versions: list[int]) -> Iterator[tuple[Any, ...]]:
-    """Make one row per schema version asked for; ids say both, as in `s3-0000041`."""
+def numbered(number: int, version: int) -> str:
+    """Make an id that says both, as in `s3-0000041`."""
+    return f"s{version}-{number:07d}"
+
+
+def rows(versions: Iterable[int], name: Callable[[int, int], str] = numbered) -> Iterator[tuple[Any, ...]]:
+    """Make one row per schema version asked for."""
     texts = {(version, realm): text(version, realm) for version in DOCUMENTS for realm in REALMS}
     for number, version in enumerate(versions):
         realm, document = REALMS[number % len(REALMS)], DOCUMENTS[version]
         born = _BORN + timedelta(seconds=number)
         yield (
-            f"s{version}-{number:07d}", version, 1, texts[version, realm], realm, document["provider"],
+            name(number, version), version, 1, texts[version, realm], realm, document["provider"],
             document["model"], document["instance_id"], document["comms_name"], born, born,
         )  # fmt: skip
 
 
-def filled(url: sa.URL, versions: list[int]) -> list[str]:
-    """Create rekindle's tables, fill them past every interface, and return the ids."""
-    engine = sa.create_engine(url)
-    if engine.dialect.name == "sqlite":
-        durable(engine)
+def filled(url: sa.URL, versions: Iterable[int], name: Callable[[int, int], str] = numbered) -> None:
+    """Create rekindle's tables, and fill them past every interface."""
+    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+    dialect = engine.dialect.name
     with engine.connect() as connection:
         upgrade(connection)
-    ids: list[str] = []
-    pending = list(rows(versions))
-    with engine.begin() as connection:
         raw = connection.connection.dbapi_connection
-        for start in range(0, len(pending), _BATCH):
-            batch = pending[start : start + _BATCH]
-            ids += [row[0] for row in batch]
-            _insert(engine.dialect.name, raw, batch)
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        if dialect == "sqlite":
+            # Nobody needs these rows after a crash; what is measured opens the file as everybody does.
+            for pragma in ("journal_mode=OFF", "synchronous=OFF", "cache_size=-2000000"):
+                raw.execute(f"PRAGMA {pragma}")
+        pending = rows(versions, name)
+        while batch := list(islice(pending, _BATCH)):
+            if dialect == "sqlite":
+                raw.execute("BEGIN")
+            elif dialect == "mariadb":
+                raw.begin()
+            _insert(dialect, raw, batch)
+            raw.commit()
         connection.exec_driver_sql(
-            {"sqlite": "ANALYZE", "postgresql": "VACUUM ANALYZE"}.get(
-                engine.dialect.name, "ANALYZE TABLE session_metadata"
-            )
+            {"sqlite": "ANALYZE", "postgresql": "VACUUM ANALYZE"}.get(dialect, "ANALYZE TABLE session_metadata")
         )
+        if dialect == "sqlite":
+            raw.execute("PRAGMA journal_mode=WAL")
     engine.dispose()
-    return ids
 
 
 def _insert(dialect: str, raw: Any, batch: list[tuple[Any, ...]]) -> None:
