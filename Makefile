@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: test check demo test-deep test-floor bench bench-backfill clean
+.PHONY: test check demo test-deep test-floor bench bench-scaling bench-backfill clean
 
 test: .venv/ready
 	$(BIN)/python -m pytest
@@ -24,9 +24,14 @@ test-deep: .venv/ready
 test-floor: .venv-floor/ready
 	.venv-floor/bin/python -m pytest tests/unit tests/contract tests/migrations
 
-# Against the bare drivers, and against the peers that bench/requirements.txt names.
+# Against the bare drivers, and against the peers that bench/requirements.txt names. BENCH=--quick for a first look;
+# `BENCH='--directory /mnt/disk'` says where the SQLite files are made.
 bench: .venv-bench/ready
-	.venv-bench/bin/python -m bench --output bench/results.md --plot docs/benchmarks.svg
+	.venv-bench/bin/python -m bench --output bench/results.md --plot docs/benchmarks.svg $(BENCH)
+
+# A huge table beside a small one: `make bench-scaling ROWS=10000000 BENCH='--directory /var/tmp'`, about 1.8 KB a row.
+bench-scaling: .venv-bench/ready
+	.venv-bench/bin/python -m bench.scaling --rows $(or $(ROWS),10000000) --output bench/scaling.md $(BENCH)
 
 .venv-bench/ready: bench/requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv-bench

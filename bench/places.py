@@ -160,6 +160,7 @@ def filled(url: sa.URL, versions: Iterable[int], name: Callable[[int, int], str]
     dialect = engine.dialect.name
     with engine.connect() as connection:
         upgrade(connection)
+    with engine.connect() as connection:
         raw = connection.connection.dbapi_connection
         if dialect == "sqlite":
             # Nobody needs these rows after a crash; what is measured opens the file as everybody does.
@@ -173,11 +174,12 @@ def filled(url: sa.URL, versions: Iterable[int], name: Callable[[int, int], str]
                 raw.begin()
             _insert(dialect, raw, batch)
             raw.commit()
+    with engine.connect() as connection:
         connection.exec_driver_sql(
             {"sqlite": "ANALYZE", "postgresql": "VACUUM ANALYZE"}.get(dialect, "ANALYZE TABLE session_metadata")
         )
         if dialect == "sqlite":
-            raw.execute("PRAGMA journal_mode=WAL")
+            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
     engine.dispose()
 
 

@@ -3,9 +3,9 @@ What a load and a save cost in a huge table, beside the same in a small one.
 
     python -m bench.scaling [--engine sqlite] [--rows 10000000] [--directory /var/tmp] [--output bench/scaling.md]
 
-Ids are random, in the table and in what is asked for. "Cold" is right after the operating system was told to forget the
-file, each row for the first time, of SQLite alone; "spread" is rows from all over the table, in memory or not; "warm" is
-a thousand of them again and again.
+Ids are random, in the table and in what is asked for. "Cold" is right after the operating system was told to forget
+the file, each row for the first time, of SQLite alone; "spread" is rows from all over the table, in memory or not;
+"warm" is a thousand of them again and again.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -74,15 +75,21 @@ class Bench:
 
     def run(self) -> Results:
         with asyncio.Runner() as self._runner, ThreadPoolExecutor(CALLERS) as self._threads:
-            self._one_row("create", lambda _number: (SessionMetadata.model_validate(CURRENT),))
-            self._one_row(LOAD, lambda number: (_current(_ROWS, number),))
-            self._one_row(SAVE, lambda number: (_current(_ROWS, number),), hold=True)
-            self._one_row("update", lambda number: (_current(_ROWS, number),))
-            self._by_version()
-            self._many_rows()
-            self._count()
-            if self._wanted("traffic"):
-                self.found.traffic = fairness.traffic(self.here)
+            parts = (
+                partial(self._one_row, "create", lambda _number: (SessionMetadata.model_validate(CURRENT),)),
+                partial(self._one_row, LOAD, lambda number: (_current(_ROWS, number),)),
+                partial(self._one_row, SAVE, lambda number: (_current(_ROWS, number),), hold=True),
+                partial(self._one_row, "update", lambda number: (_current(_ROWS, number),)),
+                self._by_version,
+                self._many_rows,
+                self._count,
+                self._traffic,
+            )
+            for part in parts:
+                try:
+                    part()
+                except Exception:  # noqa: BLE001 - what was measured before is not to be lost
+                    traceback.print_exc()
         return self.found
 
     def _say(self, what: str) -> None:
@@ -143,6 +150,10 @@ class Bench:
         with self._open(counts, "counted", [], shared) as drivers:
             self._measure([Lane(driver, "count", lambda _number: ()) for driver in drivers], COUNT, (1,))
         self.found.plan = plans.of_count(shared)
+
+    def _traffic(self) -> None:
+        if self._wanted("traffic"):
+            self.found.traffic = fairness.traffic(self.here)
 
     def _measure(self, lanes: Sequence[Lane], operation: str, callers: Iterable[int]) -> None:
         effort = Effort(self.chosen.rounds, self.chosen.seconds, _LEAST.get(operation, _LEAST_OF_ONE_ROW))
