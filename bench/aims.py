@@ -9,7 +9,9 @@ from bench.report import NAMES, floor_of
 from bench.workload import BY_VERSION, COUNT, LOAD, LOAD_MANY, PAGE, SAVE, Results
 
 _NO_PEERS = ("floor", "rekindle")
-_AIMS = {("sqlite", LOAD): 0.55, ("sqlite", SAVE): 0.85, ("servers", LOAD): 0.7, ("servers", SAVE): 0.8}
+_OF_FLOOR = {
+    ("sqlite", LOAD): 0.55, ("sqlite", SAVE): 0.85, ("postgresql", LOAD): 0.7, ("postgresql", SAVE): 0.8,
+}  # fmt: skip
 _HEAD = (
     "## Aims of this release",
     "",
@@ -44,7 +46,7 @@ def _of_one_row(results: Results) -> Iterator[_Line]:
             for callers in (1, CALLERS):
                 series = results.named(operation, callers, asynchronous=asynchronous)
                 ours, base = _ours(series), floor_of(series)
-                if ours is None:
+                if ours is None or (results.engine, operation) not in _OF_FLOOR:
                     continue
                 colour = "async" if asynchronous else "sync"
                 at_once = "one caller" if callers == 1 else f"{callers} callers"
@@ -53,8 +55,7 @@ def _of_one_row(results: Results) -> Iterator[_Line]:
                     yardstick = next((one for one in series if one.label.startswith("aiosqlite under")), None)
                     yield _ratio(f"{what}, of aiosqlite under Core", ours, yardstick, 5)
                 else:
-                    kind = "sqlite" if results.engine == "sqlite" else "servers"
-                    yield _ratio(f"{what}, of the floor", ours, base, _AIMS[kind, operation])
+                    yield _ratio(f"{what}, of the floor", ours, base, _OF_FLOOR[results.engine, operation])
                 yield from _fastest(what, ours, series)
 
 
@@ -62,8 +63,8 @@ def _of_many_rows(results: Results) -> Iterator[_Line]:
     name = NAMES[results.engine]
     for colour, asynchronous in (("sync", False), ("async", True)):
         pages = results.named(PAGE, asynchronous=asynchronous)
-        if ours := _ours(pages):
-            best = _best_peer(ours, pages)
+        ours = _ours(pages)
+        if ours and (best := _best_peer(ours, pages)):
             yield _ratio(f"{name}: {colour} {PAGE}, of the best peer{_named(best)}", ours, best, 5)
         many = results.named(LOAD_MANY, asynchronous=asynchronous)
         if ours := _ours(many):

@@ -17,7 +17,7 @@ _COLOURS = {
     "openai-agents": "#56b4e9", "SQLAlchemy ORM by hand": "#009e73", "aiosqlite under SQLAlchemy Core": "#999999",
 }  # fmt: skip
 _WIDTH, _LEFT, _RIGHT, _ROW = 960, 190, 30, 26
-_LOWEST, _HIGHEST = 1, 5.2
+_LOWEST, _HIGHEST = 0, 5.2
 """Powers of ten at the edges; what is slower is drawn at the left edge."""
 _STYLE = (
     "text{font:13px sans-serif;fill:#222}.title{font-weight:bold;font-size:15px}.axis{fill:#555;font-size:12px}"
