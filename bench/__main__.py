@@ -77,7 +77,7 @@ def engines(chosen: argparse.Namespace, sizes: Sizes, directory: Path) -> dict[s
     """Measure one engine after the other; a server that does not answer is named and left out."""
     present = [contender for contender in CONTENDERS if installed(contender)]
     if chosen.no_peers:
-        present = [contender for contender in present if contender.family in {"floor", "rekindle"}]
+        present = [contender for contender in present if not contender.own_tables]
     found = {}
     for engine in chosen.engine or _ENGINES:
         mine = [contender for contender in present if engine in contender.engines]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from bench.harness import CALLERS, Series
+from bench.contenders import CALLERS
+from bench.harness import Series
 from bench.report import NAMES, floor_of
 from bench.workload import BY_VERSION, COUNT, LOAD, LOAD_MANY, PAGE, SAVE, Results
 

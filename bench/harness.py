@@ -19,7 +19,6 @@ from typing import Any, NamedTuple
 
 from bench.contenders import Contender
 
-CALLERS = 8
 _LONGEST = 1.5
 """Seconds that a slice may take to reach its least number of calls."""
 

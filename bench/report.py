@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from bench.harness import CALLERS, Series
+from bench.contenders import CALLERS
+from bench.harness import Series
 from bench.workload import Results, Sizes
 
 NAMES = {"sqlite": "SQLite", "postgresql": "PostgreSQL", "mariadb": "MariaDB"}

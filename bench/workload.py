@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from bench import fairness, plans
-from bench.contenders import Contender
+from bench.contenders import CALLERS, Contender
 from bench.documents import CURRENT, REALMS
-from bench.harness import CALLERS, Driver, Effort, Lane, Series, measure
+from bench.harness import Driver, Effort, Lane, Series, measure
 from bench.places import Place, filled
 from rekindle import SessionMetadata
 

@@ -15,6 +15,9 @@ import sqlalchemy as sa
 from rekindle import SessionMetadata
 
 PAGE = 100
+CALLERS = 8
+POOL = {"pool_size": CALLERS}
+"""So that nobody's engine opens and closes connections while eight are calling."""
 
 
 class Contender:
