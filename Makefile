@@ -29,7 +29,7 @@ test-floor: .venv-floor/ready
 bench: .venv-bench/ready
 	.venv-bench/bin/python -m bench --output bench/results.md --plot docs/benchmarks.svg $(BENCH)
 
-# A huge table beside a small one: `make bench-scaling ROWS=10000000 BENCH='--directory /var/tmp'`, about 1.8 KB a row.
+# A huge table beside a small one: `make bench-scaling ROWS=10000000 BENCH='--directory /var/tmp'`, about 2.3 KB a row.
 bench-scaling: .venv-bench/ready
 	.venv-bench/bin/python -m bench.scaling --rows $(or $(ROWS),10000000) --output bench/scaling.md $(BENCH)
 

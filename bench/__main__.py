@@ -1,7 +1,7 @@
 """
 How fast rekindle is beside the bare drivers and beside its peers.
 
-    python -m bench [--quick] [--engine sqlite] [--only load] [--rounds 9] [--seconds 0.2] [--directory /dev/shm]
+    python -m bench [--quick] [--engine sqlite] [--only load] [--rounds 7] [--seconds 0.2] [--directory /dev/shm]
                     [--output bench/results.md] [--plot docs/benchmarks.svg]
 
 Prints Markdown, and writes it and a plot where asked. Peers that are not installed
@@ -48,7 +48,7 @@ def options() -> argparse.Namespace:
         prog="python -m bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--engine", action="append", choices=_ENGINES, help="all by default")
-    parser.add_argument("--rounds", type=int, help="9, or 5 when quick")
+    parser.add_argument("--rounds", type=int, help="7, or 5 when quick")
     parser.add_argument("--seconds", type=float, help="of a slice: 0.2, or 0.05 when quick")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", action="append", help="operations whose name contains this")
@@ -57,7 +57,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--plot", type=Path, help="SVG")
     parser.add_argument("--no-peers", action="store_true")
     chosen = parser.parse_args()
-    chosen.rounds = chosen.rounds or (5 if chosen.quick else 9)
+    chosen.rounds = chosen.rounds or (5 if chosen.quick else 7)
     chosen.seconds = chosen.seconds or (0.05 if chosen.quick else 0.2)
     return chosen
 

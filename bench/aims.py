@@ -66,7 +66,9 @@ def _of_many_rows(results: Results) -> Iterator[_Line]:
         pages = results.named(PAGE, asynchronous=asynchronous)
         ours = _ours(pages)
         if ours and (best := _best_peer(ours, pages)):
-            yield _ratio(f"{name}: {colour} {PAGE}, of the best peer{_named(best)}", ours, best, 5)
+            what, aim, reached, held = _ratio(f"{name}: {colour} {PAGE}, of the best peer{_named(best)}", ours, best, 5)
+            base = floor_of(pages)
+            yield what, aim, f"{reached}, the floor {base.times(best):.2f}" if base else reached, held
         many = results.named(LOAD_MANY, asynchronous=asynchronous)
         if ours := _ours(many):
             yield _ratio(f"{name}: {colour} {LOAD_MANY}, of the floor", ours, floor_of(many), 0.6)

@@ -58,7 +58,7 @@ def main() -> None:
     )
     parser.add_argument("--engine", default="sqlite", choices=("sqlite", "postgresql", "mariadb"))
     parser.add_argument("--rows", type=int, default=10_000_000)
-    parser.add_argument("--directory", type=Path, help="where the SQLite files are made: some 1.8 KB for each row")
+    parser.add_argument("--directory", type=Path, help="where the SQLite files are made: some 2.3 KB for each row")
     parser.add_argument("--output", type=Path, help="Markdown")
     chosen = parser.parse_args()
     load_before = machine.load()
