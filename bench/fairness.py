@@ -15,34 +15,34 @@ from contextlib import contextmanager
 from typing import Any
 
 from bench.contenders import Contender
-from bench.contenders.floor import Floor
-from bench.contenders.ours import Store
-from bench.places import Place, filled
+from bench.contenders.floor import AsyncFloor, Floor
+from bench.contenders.ours import AsyncStore, Store
+from bench.harness import Driver
 
 _Sent = Callable[[Callable[[], None]], str]
 _CALLS = 20
 _ID = "s3-0000000"
 
 
-def traffic(here: Place) -> list[str]:
+def traffic(engine: str, opened: Callable[[type[Contender]], Driver]) -> list[str]:
     """Say what a load, a save and an update send, on average, once everything is connected and prepared."""
     lines = []
-    for number, kind in enumerate((Floor, Store)):
-        url = here.database(f"traffic_{number}")
-        filled(url, [3])
-        with _watched(here.engine) as sent:
-            contender = kind(url)
-            lines += [f"| {kind.name} | {one} | {_of(contender, one, sent)} |" for one in ("load", "save", "update")]
-            contender.close()
+    # The asynchronous drivers of the others keep their connections to themselves.
+    for kind in (Floor, Store, AsyncFloor, AsyncStore) if engine == "postgresql" else (Floor, Store):
+        with _watched(engine) as sent:
+            driver = opened(kind)
+            lines += [f"| {kind.name} | {one} | {_of(driver, one, sent)} |" for one in ("load", "save", "update")]
+            driver.run(driver.contender.close)
     return lines
 
 
-def _of(contender: Contender, operation: str, sent: _Sent) -> str:
-    def calls() -> None:
-        for _ in range(_CALLS):
-            getattr(contender, operation)(_ID)
+def _of(driver: Driver, operation: str, sent: _Sent) -> str:
+    method = getattr(driver.contender, operation)
 
-    contender.hold(_ID)
+    def calls() -> None:
+        driver.spend(method, [(_ID,)] * _CALLS, 1)
+
+    driver.run(driver.contender.hold, _ID)
     calls()
     return sent(calls)
 
@@ -80,11 +80,12 @@ def _sqlite():
 def _postgresql():
     import psycopg  # noqa: PLC0415 - a driver is imported by whom it is measured for
 
-    before = _alive(psycopg.Connection)
+    both = (psycopg.Connection, psycopg.AsyncConnection)
+    before = _alive(both)
 
     def sent(calls: Callable[[], None]) -> str:
         with tempfile.TemporaryFile("w+") as trace:
-            mine = [one for one in _alive(psycopg.Connection) if one not in before]
+            mine = [one for one in _alive(both) if one not in before]
             for connection in mine:
                 connection.pgconn.trace(trace.fileno())
             calls()
@@ -121,5 +122,5 @@ def _mariadb():
     yield sent
 
 
-def _alive(kind: type) -> list[Any]:
+def _alive(kind: type | tuple[type, ...]) -> list[Any]:
     return [one for one in gc.get_objects() if isinstance(one, kind)]

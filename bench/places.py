@@ -175,6 +175,8 @@ def filled(url: sa.URL, versions: Iterable[int], name: Callable[[int, int], str]
             _insert(dialect, raw, batch)
             raw.commit()
     with engine.connect() as connection:
+        if dialect == "sqlite":
+            connection.exec_driver_sql("PRAGMA analysis_limit=1000")  # or it would read all of the indexes
         connection.exec_driver_sql(
             {"sqlite": "ANALYZE", "postgresql": "VACUUM ANALYZE"}.get(dialect, "ANALYZE TABLE session_metadata")
         )

@@ -153,7 +153,9 @@ class Bench:
 
     def _traffic(self) -> None:
         if self._wanted("traffic"):
-            self.found.traffic = fairness.traffic(self.here)
+            self.found.traffic = fairness.traffic(
+                self.here.engine, lambda kind: self._opened(kind, f"traffic_{kind.__name__.lower()}", [3], None)
+            )
 
     def _measure(self, lanes: Sequence[Lane], operation: str, callers: Iterable[int]) -> None:
         effort = Effort(self.chosen.rounds, self.chosen.seconds, _LEAST.get(operation, _LEAST_OF_ONE_ROW))
