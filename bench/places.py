@@ -166,14 +166,12 @@ def filled(url: sa.URL, versions: Iterable[int], name: Callable[[int, int], str]
             # Nobody needs these rows after a crash; what is measured opens the file as everybody does.
             for pragma in ("journal_mode=OFF", "synchronous=OFF", "cache_size=-2000000"):
                 raw.execute(f"PRAGMA {pragma}")
+        if dialect != "postgresql":  # where a COPY is a transaction
+            raw.cursor().execute("BEGIN")
         pending = rows(versions, name)
         while batch := list(islice(pending, _BATCH)):
-            if dialect == "sqlite":
-                raw.execute("BEGIN")
-            elif dialect == "mariadb":
-                raw.begin()
             _insert(dialect, raw, batch)
-            raw.commit()
+        raw.commit()
     with engine.connect() as connection:
         if dialect == "sqlite":
             connection.exec_driver_sql("PRAGMA analysis_limit=1000")  # or it would read all of the indexes

@@ -4,8 +4,8 @@ What a load and a save cost in a huge table, beside the same in a small one.
     python -m bench.scaling [--engine sqlite] [--rows 10000000] [--directory /var/tmp] [--output bench/scaling.md]
 
 Ids are random, in the table and in what is asked for. "Cold" is right after the operating system was told to forget
-the file, each row for the first time, of SQLite alone; "spread" is rows from all over the table, in memory or not;
-"warm" is a thousand of them again and again.
+the file, each row for the first time, of SQLite alone; "warm" is five thousand rows from all over the table again and
+again.
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from itertools import repeat
+from itertools import pairwise, repeat
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -31,7 +30,7 @@ from bench.harness import Driver, Effort, Lane, Series, measure
 from bench.places import Place, filled, place
 
 _SMALL = 10_000
-_HOT = 1_000
+_HOT = 5_000
 _COLD = 200
 _EFFORT = Effort(rounds=9, seconds=0.2, least=200)
 _AIM = 1.5
@@ -44,12 +43,8 @@ def scattered(number: int, _version: int = 3) -> str:
     return f"{number * _SCATTER % 2**128:032x}"
 
 
-def _of_all(rows: int, number: int) -> tuple[str]:
-    return (scattered(number * 7_368_787 % rows),)
-
-
-def _of_some(rows: int, number: int) -> tuple[str]:
-    return _of_all(rows, number % _HOT)
+def _random(rows: int, number: int) -> str:
+    return scattered(number * 7_368_787 % rows)
 
 
 def main() -> None:
@@ -98,23 +93,29 @@ def _report(here: Place, rows: int) -> Iterator[str]:
     yield from (head, "|---|---:|---:|---:|---:|---:|---:|---|")
     if here.engine == "sqlite":
         yield from _cold(urls)
+    yield from _warm(urls)
+
+
+def _warm(urls: dict[int, sa.URL]) -> Iterator[str]:
     with asyncio.Runner() as runner, ThreadPoolExecutor(1) as threads:
-        for kind in (Floor, Store):
-            drivers = {size: Driver(kind(url), runner, threads) for size, url in urls.items()}
-            yield _row(f"{kind.name}, spread load", drivers, "load", _of_all)
-            yield _row(f"{kind.name}, warm load", drivers, "load", _of_some)
-            for size, driver in drivers.items():
-                for number in range(_HOT):
-                    driver.contender.hold(*_of_some(size, number))
-            yield _row(f"{kind.name}, warm save", drivers, "save", _of_some)
-            for driver in drivers.values():
-                driver.contender.close()
-
-
-def _row(what: str, drivers: dict[int, Driver], operation: str, chooser) -> str:
-    print(f"{what} ...", file=sys.stderr)
-    lanes = [Lane(driver, operation, partial(chooser, size)) for size, driver in drivers.items()]
-    return _compared(what, *measure(lanes, operation, 1, _EFFORT), judged=" warm " in what and "rekindle" in what)
+        lanes: dict[str, list[Lane]] = {"load": [], "save": []}
+        # Each has rows of its own, so that nobody's save makes another's stale.
+        for place, kind in enumerate((Floor, Store)):
+            for size, url in urls.items():
+                driver = Driver(kind(url), runner, threads)
+                ids = [_random(size, place * _HOT + number) for number in range(_HOT)]
+                for session_id in ids:
+                    driver.contender.hold(session_id)
+                for operation, mine in lanes.items():
+                    mine.append(Lane(driver, operation, lambda number, ids=ids: (ids[number % _HOT],)))
+        for operation, mine in lanes.items():
+            print(f"warm {operation} ...", file=sys.stderr)
+            for small, large in pairwise(measure(mine, operation, 1, _EFFORT)):
+                if small.contender is large.contender:
+                    judged = small.contender is Store
+                    yield _compared(f"{small.label}, warm {operation}", small, large, judged=judged)
+        for lane in lanes["load"]:
+            lane.driver.contender.close()
 
 
 def _compared(what: str, small: Series, large: Series, *, judged: bool) -> str:
@@ -140,7 +141,7 @@ def _cold(urls: dict[int, sa.URL]) -> Iterator[str]:
 
 def _cold_slice(url: sa.URL, size: int, operation: str, turn: int) -> tuple[float, float]:
     store = Store(url)
-    ids = [_of_all(size, 1 + turn * _COLD + number)[0] for number in range(_COLD)]
+    ids = [_random(size, 1 + turn * _COLD + number) for number in range(_COLD)]
     if operation == "save":
         for session_id in ids:
             store.hold(session_id)
