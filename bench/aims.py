@@ -10,7 +10,7 @@ from bench.harness import Series
 from bench.report import NAMES, floor_of
 from bench.workload import BY_VERSION, COUNT, LOAD, LOAD_MANY, PAGE, SAVE, Results
 
-_NO_PEERS = ("floor", "rekindle")
+_NO_PEERS = ("floor", "rekindle", "aiosqlite under SQLAlchemy Core")
 _OF_FLOOR = {
     ("sqlite", LOAD): 0.55, ("sqlite", SAVE): 0.85, ("postgresql", LOAD): 0.7, ("postgresql", SAVE): 0.8,
 }  # fmt: skip
