@@ -28,9 +28,9 @@ from sqlalchemy.orm import Session
 
 from rekindle import SessionStore, backfill
 from rekindle.backfill import Settings
-from rekindle.batches import _REWRITE, boundary, reading
+from rekindle.backfill.batches import _REWRITE, boundary, reading
+from rekindle.backfill.conversion import convert
 from rekindle.bulk import connected, write_transaction
-from rekindle.conversion import convert
 from rekindle.engine import create_engine
 from rekindle.orm import Base, SessionMetadataRow, session_metadata
 from rekindle.statements import ARCHIVE

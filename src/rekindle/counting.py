@@ -7,13 +7,13 @@ Exact as long as that is cheap; above it the planner's estimate, and the word fo
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, func, literal, select
 
-from rekindle.batches import versions_below
 from rekindle.orm import session_metadata as t
 
 EXACT_UP_TO = 100_000
@@ -72,3 +72,18 @@ def estimated_rows(connection: Connection, table: str, condition: str = "") -> i
         plan = json.loads(plan) if isinstance(plan, str) else plan
         return int(plan[0]["Plan"]["Plan Rows"])
     return int(connection.exec_driver_sql(f"EXPLAIN {query}").one().rows or 0)
+
+
+def versions_below(connection: Connection, to_version: int) -> Iterator[int]:
+    """Yield the stored schema versions below one, lowest first, each by one look into the index."""
+    version: int | None = None
+    while True:
+        statement = _LOWEST if version is None else _NEXT
+        version = connection.execute(statement, {"_v": version} if version is not None else {}).scalar()
+        if version is None or version >= to_version:
+            return
+        yield version
+
+
+_LOWEST = select(t.c.schema_version).order_by(t.c.schema_version).limit(1)
+_NEXT = _LOWEST.where(t.c.schema_version > bindparam("_v"))

@@ -20,7 +20,7 @@ What can go wrong, as types.
     ├── DatabaseRevisionError                the tables are behind or ahead of the code
     ├── DatabaseUnavailableError             cannot be opened, reached or locked in time
     ├── UnsupportedDatabaseError             not SQLite, PostgreSQL or MariaDB
-    └── of backfill and verify               in rekindle.bulk_errors
+    └── of backfill and verify               in rekindle.backfill.errors
 
 Every message ends with what to do next, and none carries a value of a document, a password or a URL with a password in
 it. The attributes are the interface; the wording is not.

@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, bindparam, select
 
-from rekindle.batches import Job, listed_rows, process, release
+from rekindle.backfill.batches import Job, listed_rows, process, release
 from rekindle.bulk import connected, write_transaction
 from rekindle.engine import translated
 from rekindle.errors import SessionNotFoundError

@@ -18,7 +18,7 @@ from pydantic_core import from_json
 from sqlalchemy import Connection, Select, bindparam, exists, select
 
 from rekindle import codec
-from rekindle.conversion import reason
+from rekindle.backfill.conversion import reason
 from rekindle.errors import NewerSchemaError, SchemaError
 from rekindle.orm import session_metadata as t
 from rekindle.orm import session_metadata_archive as a

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from rekindle import SessionStore, backfill, errors
 from rekindle.backfill import Controls, Settings
-from rekindle.bulk_errors import BackfillIncompleteError, TooManyFailuresError
+from rekindle.backfill.errors import BackfillIncompleteError, TooManyFailuresError
 from rekindle.orm import session_metadata
 
 VERSION_2 = '{"schema_version":2,"model":"gpt-5","max_tokens":1,"provider":"open_a_i","tooling":{}}'

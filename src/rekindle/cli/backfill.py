@@ -14,10 +14,9 @@ from sqlalchemy import make_url
 from sqlalchemy.engine import Engine
 
 from rekindle import backfill as backfills
-from rekindle import backfill_runs as runs
-from rekindle.backfill import Controls, Report, Settings
-from rekindle.backfill_runs import Run
-from rekindle.backfill_walk import Progress
+from rekindle.backfill import Controls, Report, Settings, runs
+from rekindle.backfill.runs import Run
+from rekindle.backfill.walk import Progress
 from rekindle.cli.command import WORK_REMAINS, Command, Group, connected, finish, json_option, realm_option, url_option
 from rekindle.cli.output import facts, moment, narrate, table, write, write_json
 from rekindle.cli.progress import progress

@@ -8,7 +8,7 @@ as save()'s does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cache
 from time import perf_counter
@@ -18,8 +18,8 @@ from sqlalchemy import Connection, Insert, Select, bindparam, delete, literal_co
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 
+from rekindle.backfill.conversion import Converted, Failed, convert, failed
 from rekindle.bulk import capabilities, gave_up, write_transaction
-from rekindle.conversion import Converted, Failed, convert, failed
 from rekindle.orm import session_metadata as t
 from rekindle.orm import session_metadata_quarantine as q
 from rekindle.statements import ARCHIVE, FILTERS
@@ -297,18 +297,3 @@ def entering(dialect: str) -> Insert:
         return entry.on_duplicate_key_update(again(entry.inserted))
     insert = postgresql.insert(q) if dialect == "postgresql" else sqlite.insert(q)
     return insert.on_conflict_do_update(index_elements=["session_id"], set_=again(insert.excluded))
-
-
-def versions_below(connection: Connection, to_version: int) -> Iterator[int]:
-    """Yield the stored schema versions below one, lowest first, each by one look into the index."""
-    version: int | None = None
-    while True:
-        statement = _LOWEST if version is None else _NEXT
-        version = connection.execute(statement, {"_v": version} if version is not None else {}).scalar()
-        if version is None or version >= to_version:
-            return
-        yield version
-
-
-_LOWEST = select(t.c.schema_version).order_by(t.c.schema_version).limit(1)
-_NEXT = _LOWEST.where(t.c.schema_version > bindparam("_v"))

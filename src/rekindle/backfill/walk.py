@@ -17,14 +17,15 @@ from time import monotonic
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from rekindle import backfill_runs as runs
-from rekindle.backfill_runs import Run
-from rekindle.batches import Outcome, Stretch, boundary, versions_below
+from rekindle.backfill import runs
+from rekindle.backfill.batches import Outcome, Stretch, boundary
+from rekindle.backfill.errors import TooManyFailuresError
+from rekindle.backfill.pace import BatchSize, Rate, Tolerance
+from rekindle.backfill.runs import Run
+from rekindle.backfill.throttle import Throttle, first_reason
+from rekindle.backfill.workers import Crew
 from rekindle.bulk import gave_up
-from rekindle.bulk_errors import TooManyFailuresError
-from rekindle.pace import BatchSize, Rate, Tolerance
-from rekindle.throttle import Throttle, first_reason
-from rekindle.workers import Crew
+from rekindle.counting import versions_below
 
 FRUITLESS = 6
 """Passes that convert nothing, while others hold the rows that are left, before the walk gives up on them."""

@@ -1,10 +1,5 @@
 """
-The backfill: rewrite all outdated rows at the schema version that this release writes.
-
-Live writers do not notice: lock_version and updated_at stay, and a row that somebody saves meanwhile is theirs. Each
-batch is a transaction of its own, so that it can be stopped, or killed, at any moment and started again; any number of
-runs may be at work at once. An operators' tool, and therefore synchronous only: it has an engine, and its transactions,
-to itself.
+One run of the backfill, from what it is told to what it reports.
 """
 
 from __future__ import annotations
@@ -15,28 +10,23 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from time import monotonic
-from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, bindparam, func, literal, select
+from sqlalchemy import Connection, Engine
 
-from rekindle import backfill_runs as runs
-from rekindle.backfill_runs import Run
-from rekindle.backfill_walk import Progress, Walk
-from rekindle.batches import Job, Outcome, versions_below
+from rekindle.backfill import runs
+from rekindle.backfill.batches import Job, Outcome
+from rekindle.backfill.completeness import Remaining, remaining
+from rekindle.backfill.pace import BatchSize, Rate, Tolerance
+from rekindle.backfill.runs import Run
+from rekindle.backfill.throttle import Throttle, lock_waits, pause_file, replica_lag
+from rekindle.backfill.walk import Progress, Walk
+from rekindle.backfill.workers import crew
 from rekindle.bulk import capabilities, connected
-from rekindle.bulk_errors import BackfillIncompleteError
+from rekindle.counting import versions_below
 from rekindle.engine import translated
-from rekindle.orm import session_metadata as t
-from rekindle.orm import session_metadata_quarantine as q
-from rekindle.pace import BatchSize, Rate, Tolerance
 from rekindle.repository import require_writable
 from rekindle.revision import require_revision
 from rekindle.schema import CURRENT
-from rekindle.throttle import Throttle, lock_waits, pause_file, replica_lag
-from rekindle.workers import crew
-
-COUNTED = 1_000
-"""Rows that are left are counted up to here; it takes no more to know that there are some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,24 +51,6 @@ class Settings:
     max_lock_waits: int | None = None
     max_failures: int = 1_000
     max_failure_share: float = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class Remaining:
-    """What is left: rows below a schema version, counted up to COUNTED, and rows in the quarantine."""
-
-    outdated: int
-    quarantined: int
-
-    @property
-    def at_least(self) -> bool:
-        """Whether there are more outdated rows than were counted."""
-        return self.outdated > COUNTED
-
-    @property
-    def is_none(self) -> bool:
-        """Whether nothing is left."""
-        return not (self.outdated or self.quarantined)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,34 +101,6 @@ def resume(engine: Engine, run_id: str, controls: Controls | None = None) -> Rep
         settings = Settings(**record.options)
         session = _Session(engine, connection, settings, controls or Controls(), record.to_schema_version)
         return session.go_recorded(record)
-
-
-def remaining(connection: Connection, below: int = CURRENT, realm: str | None = None) -> Remaining:
-    """Count what is left below a schema version, and in the quarantine."""
-    parameters = {"_below": below, "_rows": COUNTED + 1, **({} if realm is None else {"_realm": realm})}
-    outdated = connection.execute(_outdated(realm is not None), parameters).scalar_one()
-    listed: Select[Any] = select(func.count()).select_from(q)
-    listed = listed if realm is None else listed.where(q.c.realm == realm)
-    return Remaining(int(outdated), int(connection.execute(listed).scalar_one()))
-
-
-def ensure(connection: Connection, schema_version: int = CURRENT) -> None:
-    """
-    Raise BackfillIncompleteError while a row is below this schema version, or in the quarantine.
-
-    For start-up code, and for your own alembic revisions: `ensure(op.get_bind(), 3)`.
-    """
-    left = remaining(connection, schema_version)
-    if not left.is_none:
-        raise BackfillIncompleteError(
-            schema_version, min(left.outdated, COUNTED), left.quarantined, at_least=left.at_least
-        )
-
-
-def _outdated(scoped: bool) -> Select[Any]:
-    rows = select(literal(1).label("one")).select_from(t).where(t.c.schema_version < bindparam("_below"))
-    rows = rows.where(t.c.realm == bindparam("_realm")) if scoped else rows
-    return select(func.count()).select_from(rows.limit(bindparam("_rows")).subquery())
 
 
 def version_to_write(asked: int | None = None) -> int:

@@ -21,8 +21,8 @@ from uuid import uuid4
 from pydantic_core import from_json, to_json
 from sqlalchemy import Connection, insert, select, update
 
-from rekindle.batches import Outcome
-from rekindle.bulk_errors import BackfillRunNotFoundError, BackfillRunStateError
+from rekindle.backfill.batches import Outcome
+from rekindle.backfill.errors import BackfillRunNotFoundError, BackfillRunStateError
 from rekindle.orm import session_metadata_backfill as t
 from rekindle.rewriting import library_version
 
