@@ -28,12 +28,12 @@ from sqlalchemy.orm import Session
 
 from rekindle import SessionStore, backfill
 from rekindle.backfill import Settings
-from rekindle.backfill.batches import _REWRITE, boundary, reading
+from rekindle.backfill.batches import REWRITE, boundary, reading
 from rekindle.backfill.conversion import convert
 from rekindle.bulk import connected, write_transaction
 from rekindle.engine import create_engine
+from rekindle.originals import archive_insert
 from rekindle.orm import Base, SessionMetadataRow, session_metadata
-from rekindle.statements import ARCHIVE
 from rekindle.upcasting import upcast
 
 GOLDEN = Path(__file__).resolve().parents[1] / "tests" / "golden"
@@ -102,8 +102,8 @@ def the_floor(engine, _workers):
                 rows = connection.execute(reading(upto is not None, False), {**place, **bound, "_rows": BATCH}).all()
                 decided = [convert(row, 3) for row in rows]
                 if decided and rewrite is None:
-                    rewrite = compiled(_REWRITE, engine, None)
-                    archive = compiled(ARCHIVE, engine, list(decided[0].original))
+                    rewrite = compiled(REWRITE, engine, None)
+                    archive = compiled(archive_insert(engine.dialect.name), engine, list(decided[0].original))
                 with write_transaction(connection):
                     cursor = connection.connection.cursor()
                     if decided:

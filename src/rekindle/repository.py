@@ -25,12 +25,13 @@ from rekindle.errors import (
     SessionNotFoundError,
     WriteVersionError,
 )
+from rekindle.originals import keep
 from rekindle.record import Batch, Filters, Page, SessionRecord, StoredDocument, changed
 from rekindle.rewriting import archive_entry, columns, why_missed
 from rekindle.schema import CURRENT, VERSIONS, SessionMetadata
 from rekindle.secret_guard import SecretGuard, find_secret
 from rekindle.session_id import checked, cursor_behind, position_of
-from rekindle.statements import ARCHIVE, ARCHIVED, FORGET, Statements, statements
+from rekindle.statements import ARCHIVED, FORGET, Statements, statements
 
 MAX_PAGE = 1_000
 _Row: TypeAlias = Row[*tuple[Any, ...]]
@@ -294,7 +295,7 @@ class SessionRepository:
 
     def _archive(self, record: SessionRecord, stored: int, original: _Row) -> None:
         changes = codec.decode(original.payload, stored).changes
-        self._db_connection().execute(ARCHIVE, archive_entry(_seen(record, stored), original, changes))
+        keep(self._db_connection(), [archive_entry(_seen(record, stored), original, changes)])
 
     def _holds(self, session_id: str, documents: set[bytes]) -> bool:
         """Whether a session holds, or was saved from, one of these documents in canonical form."""

@@ -20,7 +20,7 @@ PURE = (
     "session_id",
     "record",
 )
-TABLES = ("orm", "statements", "engine", "revision", "database")
+TABLES = ("orm", "originals", "statements", "engine", "revision", "database")
 # The document's history and the tables' history meet in the repository; what stands on it may reach both ways.
 ALLOWED = {
     "errors": set(),
@@ -33,6 +33,7 @@ ALLOWED = {
     "codec": {"schema", "upcasting", "errors", "secret_guard"},
     "record": {"schema", "errors"},
     "orm": set(),
+    "originals": {"orm"},
     "statements": {"orm"},
     "engine": {"errors"},
     "revision": {"engine", "errors", "orm"},
@@ -44,6 +45,7 @@ ALLOWED = {
         "codec",
         "errors",
         "orm",
+        "originals",
         "record",
         "rewriting",
         "schema",

@@ -12,29 +12,28 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cache
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Insert, Select, bindparam, delete, literal_column, select, update
+from sqlalchemy import Connection, Insert, Select, Update, bindparam, delete, literal_column, select, update
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 
 from rekindle.backfill.conversion import Converted, Failed, convert, failed
 from rekindle.bulk import capabilities, gave_up, write_transaction
+from rekindle.originals import keep
 from rekindle.orm import session_metadata as t
 from rekindle.orm import session_metadata_quarantine as q
-from rekindle.statements import ARCHIVE, FILTERS
+from rekindle.statements import FILTERS
 
 _ID = t.c.session_id == bindparam("_session_id")
 _AS_SEEN = (_ID, t.c.lock_version == bindparam("_lock_version"), t.c.schema_version == bindparam("_schema_version"))
-_REWRITE = (
-    update(t).where(*_AS_SEEN).values({name: bindparam(name) for name in ("schema_version", "payload", *FILTERS)})
-)
+REWRITE = update(t).where(*_AS_SEEN).values({name: bindparam(name) for name in ("schema_version", "payload", *FILTERS)})
 _RELEASE = delete(q).where(q.c.session_id == bindparam("_session_id"))
 _VERSIONS = select(t.c.session_id, t.c.lock_version, t.c.schema_version).where(
     t.c.session_id.in_(bindparam("_session_ids", expanding=True))
 )
 _LOCK = _VERSIONS.with_for_update(skip_locked=True)
-_COLUMNS = (
+COLUMNS = (
     t.c.session_id, t.c.schema_version, t.c.lock_version, t.c.payload, t.c.realm, t.c.updated_at,
     q.c.lock_version.label("failed_at_lock"), q.c.schema_version.label("failed_at_schema"),
 )  # fmt: skip
@@ -138,7 +137,7 @@ def _is_known(row: Any) -> bool:
     return (row.failed_at_lock, row.failed_at_schema) == (row.lock_version, row.schema_version)
 
 
-class _MissedError(Exception):
+class MissedError(Exception):
     """The guard found a row changed although it was locked: the cluster does not share its locks."""
 
 
@@ -154,10 +153,11 @@ class _Writer:
         """Write in one transaction; what the database will not take is halved until the row is found."""
         try:
             with write_transaction(self.connection):
-                ready = self._lock(decided)
-                self._rewrite([each for each in ready if isinstance(each, Converted)])
+                ready = locked(self.connection, decided)
+                converted = [each for each in ready if isinstance(each, Converted)]
+                rewrite(self.connection, REWRITE, converted, self.listed)
                 self._quarantine([each for each in ready if isinstance(each, Failed)])
-        except (DBAPIError, _MissedError) as error:
+        except (DBAPIError, MissedError) as error:
             if isinstance(error, DBAPIError) and error.connection_invalidated:
                 raise
             self._fewer(decided, error)
@@ -165,22 +165,6 @@ class _Writer:
         self._count(ready)
         written = {id(each) for each in ready}
         self._explain([each for each in decided if id(each) not in written])
-
-    def _lock(self, decided: Sequence[Converted | Failed]) -> list[Converted | Failed]:
-        """Lock what nobody else holds, and keep what is still as it was seen."""
-        locking = _LOCK if capabilities(self.connection.dialect.name).locks_rows else _VERSIONS
-        held = _versions(self.connection, locking, _keys(decided))
-        return [each for each in decided if held.get(each.seen["_session_id"]) == _seen_at(each)]
-
-    def _rewrite(self, ready: Sequence[Converted]) -> None:
-        if not ready:
-            return
-        rewritten = self.connection.execute(_REWRITE, [{**each.seen, **each.columns} for each in ready])
-        if rewritten.rowcount != len(ready):
-            raise _MissedError
-        self.connection.execute(ARCHIVE, [each.original for each in ready])
-        if resolved := [key for key in _keys(ready) if key in self.listed]:
-            release(self.connection, resolved)
 
     def _quarantine(self, bad: Sequence[Failed]) -> None:
         if bad:
@@ -193,7 +177,7 @@ class _Writer:
             half = len(decided) // 2
             self.write(decided[:half])
             self.write(decided[half:])
-        elif timed_out or isinstance(error, _MissedError):
+        elif timed_out or isinstance(error, MissedError):
             self.outcome.locked += 1
         elif isinstance(decided[0], Converted):
             self.write([failed(self.rows[_keys(decided)[0]], "store", error)])
@@ -220,6 +204,28 @@ class _Writer:
                 self.outcome.left_to_client += 1
 
 
+_Decided = TypeVar("_Decided", Converted, Failed, Converted | Failed)
+
+
+def locked(connection: Connection, decided: Sequence[_Decided]) -> list[_Decided]:
+    """Lock what nobody else holds, and keep what is still as it was seen."""
+    locking = _LOCK if capabilities(connection.dialect.name).locks_rows else _VERSIONS
+    held = _versions(connection, locking, _keys(decided))
+    return [each for each in decided if held.get(each.seen["_session_id"]) == _seen_at(each)]
+
+
+def rewrite(connection: Connection, statement: Update, ready: Sequence[Converted], listed: set[str]) -> None:
+    """Overwrite rows as they were seen, keep what they held, and take those of `listed` off the quarantine's list."""
+    if not ready:
+        return
+    rewritten = connection.execute(statement, [{**each.seen, **each.columns} for each in ready])
+    if rewritten.rowcount != len(ready):
+        raise MissedError
+    keep(connection, [each.original for each in ready])
+    if resolved := [key for key in _keys(ready) if key in listed]:
+        release(connection, resolved)
+
+
 def _seen_at(each: Converted | Failed) -> tuple[int, int]:
     return each.seen["_lock_version"], each.seen["_schema_version"]
 
@@ -242,7 +248,7 @@ def _versions(connection: Connection, statement: Select[Any], ids: Sequence[str]
 def reading(bounded: bool, scoped: bool) -> Select[Any]:
     """Read a stretch, each row with the versions at which the quarantine lists it."""
     return (
-        select(*_COLUMNS)
+        select(*COLUMNS)
         .outerjoin(q, q.c.session_id == t.c.session_id)
         .where(*_stretch(scoped), *([t.c.session_id <= bindparam("_upto")] if bounded else []))
         .order_by(t.c.session_id)
@@ -266,7 +272,7 @@ def listed_rows(only: bool) -> Select[Any]:
     """Read rows of the quarantine behind an id, or one of them, with what the sessions hold now (NULL without one)."""
     place = q.c.session_id == bindparam("_only") if only else q.c.session_id > bindparam("_after")
     return (
-        select(q.c.session_id.label("listed_id"), *_COLUMNS)
+        select(q.c.session_id.label("listed_id"), *COLUMNS)
         .outerjoin(t, q.c.session_id == t.c.session_id)
         .where(place)
         .order_by(q.c.session_id)
