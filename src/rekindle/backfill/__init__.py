@@ -9,18 +9,23 @@ to itself.
 
 from rekindle.backfill.completeness import COUNTED, Remaining, ensure, remaining
 from rekindle.backfill.running import Controls, Report, Settings, resume, run, version_to_write
+from rekindle.backfill.undoing import LEFT, Left, Undone, undo
 from rekindle.backfill.walk import Progress
 
 __all__ = [
     "COUNTED",
+    "LEFT",
     "Controls",
+    "Left",
     "Progress",
     "Remaining",
     "Report",
     "Settings",
+    "Undone",
     "ensure",
     "remaining",
     "resume",
     "run",
+    "undo",
     "version_to_write",
 ]

@@ -8,9 +8,17 @@ import click
 
 from rekindle import quarantine as quarantines
 from rekindle.backfill import version_to_write
-from rekindle.cli.command import WORK_REMAINS, Group, connected, finish, json_option, realm_option, url_option
+from rekindle.cli.command import (
+    WORK_REMAINS,
+    Group,
+    connected,
+    engine_of,
+    finish,
+    json_option,
+    realm_option,
+    url_option,
+)
 from rekindle.cli.output import facts, moment, narrate, table, write, write_json
-from rekindle.engine import create_engine
 from rekindle.errors import SessionNotFoundError
 from rekindle.repository import MAX_PAGE
 
@@ -79,13 +87,8 @@ def retry(session_id: str | None, url: str, realm: str | None, as_json: bool) ->
     """
     Try again, with the steps of this release. Exit code 3 while any remain.
     """
-    with connected(url):
-        pass  # raises, with a remedy, what is wrong with the tables
-    engine = create_engine(url)
-    try:
+    with engine_of(url) as engine:
         result = quarantines.retry(engine, session_id, realm=realm, to=version_to_write())
-    finally:
-        engine.dispose()
     if as_json:
         write_json(asdict(result))
     else:
