@@ -78,7 +78,8 @@ def run(engine: Engine, settings: Settings | None = None, controls: Controls | N
     """
     Rewrite outdated rows until none is left that can be, or a limit, a stop or a word from another shell ends it.
 
-    Raises TooManyFailuresError, DatabaseRevisionError, DatabaseUnavailableError and WriteVersionError; the record of
+    Raises TooManyFailuresError, ReplicaLagUnknownError, DatabaseRevisionError, DatabaseUnavailableError and
+    WriteVersionError; the record of
     the run then says `failed`, and it can be resumed.
     """
     settings = settings or Settings()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
@@ -15,15 +16,16 @@ from rekindle.cli.stopping import stopping
 from rekindle.counting import ABOVE_ALL, rows_by_schema_version
 
 NAMED = 1_000
-"""Sessions that are named in JSON; text names all of them as they are found."""
+"""Sessions that are named in JSON, and below the bar of a terminal. A pipe gets all of them, as they are found."""
 
 
 def undo(*, url: str, realm: str | None, as_json: bool, schema_version: int, since: datetime, dry_run: bool) -> None:
     """Put back, and tell what was left alone."""
     named: list[Left] = []
+    streaming = not (as_json or sys.stdout.isatty())
 
     def leave(left: Left) -> None:
-        if not as_json:
+        if streaming:
             write("\t".join(left))
         elif len(named) < NAMED:
             named.append(left)
@@ -41,6 +43,8 @@ def undo(*, url: str, realm: str | None, as_json: bool, schema_version: int, sin
     if as_json:
         write_json({"schema_version": schema_version, "since": since, "dry_run": dry_run, **_document(done, named)})
     else:
+        for left in named:
+            write("\t".join(left))
         _tell(done, since, dry_run)
     if done.left or done.stopped:
         finish(WORK_REMAINS)
@@ -60,6 +64,8 @@ def _tell(done: Undone, since: datetime, dry_run: bool) -> None:
     narrate(f"{would} {done.restored:,} originals back, of sessions rewritten since {moment(since.astimezone(UTC))}")
     for why, count in done.left.items():
         narrate(f"left alone {count:,} ({why}): {backfill.LEFT[why]}")
+    if sys.stdout.isatty() and done.left.total() > NAMED:
+        narrate(f"only the first {NAMED:,} are shown; a pipe or a file gets all of them")
     if done.stopped:
         narrate("stopped; the same command goes on")
     elif done.left:
