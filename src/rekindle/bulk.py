@@ -22,7 +22,7 @@ class Capabilities:
     locks_rows: bool
     """Whether rows can be locked one by one, and those that others hold be passed over (SKIP LOCKED)."""
     batch_seconds: float
-    """How long a batch should take. Where one writer keeps out all others, they must not notice that it writes."""
+    """How long a batch should keep rows locked: what a live writer has to wait in the worst case."""
     smallest_batch: int
     """Below this, the commit is most of what a batch costs."""
     largest_batch: int

@@ -194,7 +194,7 @@ class InvalidPayloadError(SchemaError):
         remedy = (
             "correct it and try again"
             if self.session_id is None
-            else (f"the row is untouched, see it with `rekindle show {quote(self.session_id)} --original`")
+            else (f"the row is untouched, see it with `rekindle show {quote(self.session_id)} --stored`")
         )
         return f"{self._subject()} is not valid session metadata ({shown}{tail}); {remedy}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sqlite3
 from datetime import UTC, datetime, timedelta
@@ -191,3 +192,18 @@ def test_restore_says_what_was_meant(url, words, meant):
     result = call("archive", "restore", *words, "--url", url)
 
     assert (result.exit_code, meant in result.stderr) == (2, True)
+
+
+def test_a_damaged_row_is_shown_beside_its_original(url, path):
+    """The remedy that the error names shows what the row holds, --original what it held before it was rewritten."""
+    with sqlite3.connect(path) as connection:
+        connection.execute("""UPDATE session_metadata SET payload = '{"model": "cut o' WHERE session_id = 'dropping'""")
+    connection.close()
+    failed = call("show", "dropping", "--url", url)
+    remedy = re.search(r"see it with `rekindle (show dropping --\w+)`", failed.stderr)[1]
+
+    assert failed.exit_code == 1
+    assert call(*remedy.split(), "--url", url).stdout == '{"model": "cut o'
+    assert call("show", "dropping", "--original", "--url", url).stdout == OLD
+    assert json.loads(call("show", "dropping", "--stored", "--json", "--url", url).stdout)["lock_version"] == 2
+    assert call("show", "dropping", "--original", "--stored", "--url", url).exit_code == 2

@@ -66,6 +66,7 @@ class Outcome:
     """In the quarantine as they stand, since an earlier run; not tried again."""
     timed_out: int = 0
     seconds: float = 0.0
+    """How long rows were locked, which is what others may notice."""
     failures: list[Failed] = field(default_factory=list)
 
     @property
@@ -96,7 +97,6 @@ class Job:
 
 def run_batch(connection: Connection, stretch: Stretch, job: Job) -> Outcome:
     """Read, convert and rewrite one stretch, in a transaction of its own."""
-    begun = perf_counter()
     parameters = {"_v": stretch.schema_version, "_after": stretch.after, "_rows": stretch.rows}
     if stretch.upto is not None:
         parameters["_upto"] = stretch.upto
@@ -107,7 +107,6 @@ def run_batch(connection: Connection, stretch: Stretch, job: Job) -> Outcome:
     fresh = [row for row in rows if not _is_known(row)]
     outcome = process(connection, fresh, job)
     outcome.known += len(rows) - len(fresh)
-    outcome.seconds = perf_counter() - begun
     return outcome
 
 
@@ -151,6 +150,7 @@ class _Writer:
 
     def write(self, decided: Sequence[Converted | Failed]) -> None:
         """Write in one transaction; what the database will not take is halved until the row is found."""
+        begun = perf_counter()
         try:
             with write_transaction(self.connection):
                 ready = locked(self.connection, decided)
@@ -162,6 +162,7 @@ class _Writer:
                 raise
             self._fewer(decided, error)
             return
+        self.outcome.seconds += perf_counter() - begun
         self._count(ready)
         written = {id(each) for each in ready}
         self._explain([each for each in decided if id(each) not in written])

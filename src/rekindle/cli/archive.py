@@ -42,7 +42,7 @@ def moment_before(text: str, now: datetime) -> datetime:
 @click.group(cls=Group, examples=["rekindle archive list session-1", "rekindle archive prune --older-than 90d"])
 def archive() -> None:
     """
-    Find, put back and throw away the originals of rewritten sessions.
+    Find, put back and throw away originals of sessions.
 
     A session that is saved at a newer schema version leaves its document in the archive, byte for byte. To read the
     latest one: `rekindle show ID --original`.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from shlex import quote
 
 import click
 
@@ -28,7 +29,7 @@ def quarantine() -> None:
     """
     See the rows that could not be converted, and try them again.
 
-    The rows themselves stay as they are, byte for byte: `rekindle show ID --original`.
+    The rows themselves stay as they are, byte for byte: `rekindle show ID --stored`.
     """
 
 
@@ -75,7 +76,7 @@ def show(session_id: str, url: str, realm: str | None, as_json: bool) -> None:
         return
     about = {**asdict(found), "first_seen_at": moment(found.first_seen_at), "last_seen_at": moment(found.last_seen_at)}
     write(facts((name.replace("_", " "), str(value)) for name, value in about.items() if value is not None))
-    narrate(f"the document, byte for byte: `rekindle show {session_id} --original`")
+    narrate(f"the document, byte for byte: `rekindle show {quote(session_id)} --stored`")
 
 
 @quarantine.command(examples=["rekindle quarantine retry", "rekindle quarantine retry session-1"])
