@@ -28,8 +28,9 @@ from sqlalchemy.orm import Session
 
 from rekindle import SessionStore, backfill
 from rekindle.backfill import Settings
-from rekindle.backfill.batches import REWRITE, boundary, reading
+from rekindle.backfill.batches import boundary, reading
 from rekindle.backfill.conversion import convert
+from rekindle.backfill.overwriting import overwriting
 from rekindle.bulk import connected, write_transaction
 from rekindle.engine import create_engine
 from rekindle.originals import archive_insert
@@ -102,7 +103,7 @@ def the_floor(engine, _workers):
                 rows = connection.execute(reading(upto is not None, False), {**place, **bound, "_rows": BATCH}).all()
                 decided = [convert(row, 3) for row in rows]
                 if decided and rewrite is None:
-                    rewrite = compiled(REWRITE, engine, None)
+                    rewrite = compiled(overwriting(False), engine, None)
                     archive = compiled(archive_insert(engine.dialect.name), engine, list(decided[0].original))
                 with write_transaction(connection):
                     cursor = connection.connection.cursor()

@@ -14,20 +14,17 @@ from functools import cache
 from time import perf_counter
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Insert, Select, Update, bindparam, delete, literal_column, select, update
+from sqlalchemy import Connection, Insert, Select, bindparam, delete, literal_column, select
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 
 from rekindle.backfill.conversion import Converted, Failed, convert, failed
+from rekindle.backfill.overwriting import overwrite
 from rekindle.bulk import capabilities, gave_up, write_transaction
 from rekindle.originals import keep
 from rekindle.orm import session_metadata as t
 from rekindle.orm import session_metadata_quarantine as q
-from rekindle.statements import FILTERS
 
-_ID = t.c.session_id == bindparam("_session_id")
-_AS_SEEN = (_ID, t.c.lock_version == bindparam("_lock_version"), t.c.schema_version == bindparam("_schema_version"))
-REWRITE = update(t).where(*_AS_SEEN).values({name: bindparam(name) for name in ("schema_version", "payload", *FILTERS)})
 _RELEASE = delete(q).where(q.c.session_id == bindparam("_session_id"))
 _VERSIONS = select(t.c.session_id, t.c.lock_version, t.c.schema_version).where(
     t.c.session_id.in_(bindparam("_session_ids", expanding=True))
@@ -155,7 +152,7 @@ class _Writer:
             with write_transaction(self.connection):
                 ready = locked(self.connection, decided)
                 converted = [each for each in ready if isinstance(each, Converted)]
-                rewrite(self.connection, REWRITE, converted, self.listed)
+                rewrite(self.connection, converted, self.listed)
                 self._quarantine([each for each in ready if isinstance(each, Failed)])
         except (DBAPIError, MissedError) as error:
             if isinstance(error, DBAPIError) and error.connection_invalidated:
@@ -215,12 +212,11 @@ def locked(connection: Connection, decided: Sequence[_Decided]) -> list[_Decided
     return [each for each in decided if held.get(each.seen["_session_id"]) == _seen_at(each)]
 
 
-def rewrite(connection: Connection, statement: Update, ready: Sequence[Converted], listed: set[str]) -> None:
+def rewrite(connection: Connection, ready: Sequence[Converted], listed: set[str], *, next_lock: bool = False) -> None:
     """Overwrite rows as they were seen, keep what they held, and take those of `listed` off the quarantine's list."""
     if not ready:
         return
-    rewritten = connection.execute(statement, [{**each.seen, **each.columns} for each in ready])
-    if rewritten.rowcount != len(ready):
+    if overwrite(connection, ready, next_lock=next_lock) != len(ready):
         raise MissedError
     keep(connection, [each.original for each in ready])
     if resolved := [key for key in _keys(ready) if key in listed]:

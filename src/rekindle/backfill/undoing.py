@@ -19,11 +19,11 @@ from operator import attrgetter
 from time import perf_counter
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine, Select, bindparam, literal_column, select
+from sqlalchemy import Connection, Engine, Select, bindparam, select
 from sqlalchemy.exc import DBAPIError
 
 from rekindle.archive import as_it_was, replaced
-from rekindle.backfill.batches import COLUMNS, REWRITE, MissedError, boundary, locked, rewrite
+from rekindle.backfill.batches import COLUMNS, MissedError, boundary, locked, rewrite
 from rekindle.backfill.conversion import Converted, reason, seen_of
 from rekindle.backfill.pace import BatchSize
 from rekindle.bulk import capabilities, connected, gave_up, write_transaction
@@ -51,8 +51,6 @@ LEFT = {
     "in use": "another transaction holds it; run this again",
 }
 """Why a row that was rewritten is left alone."""
-
-_PUT_BACK = REWRITE.values(lock_version=t.c.lock_version + literal_column("1"))
 
 
 class Left(NamedTuple):
@@ -196,7 +194,7 @@ class _Undoing:
         try:
             with write_transaction(self.connection):
                 written = locked(self.connection, batch)
-                rewrite(self.connection, _PUT_BACK, written, listed)
+                rewrite(self.connection, written, listed, next_lock=True)
         except (DBAPIError, MissedError) as error:
             if isinstance(error, DBAPIError) and not gave_up(error):
                 raise
