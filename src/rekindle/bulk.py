@@ -31,11 +31,11 @@ class Capabilities:
 
 
 _SQLITE = Capabilities(locks_rows=False, batch_seconds=0.05, smallest_batch=250, largest_batch=1_000)
-_MARIADB = Capabilities(locks_rows=True, batch_seconds=0.25, smallest_batch=200, largest_batch=5_000)
+_MARIADB = Capabilities(locks_rows=True, batch_seconds=0.05, smallest_batch=50, largest_batch=5_000)
 _POSTGRESQL = Capabilities(
     locks_rows=True,
-    batch_seconds=0.5,
-    smallest_batch=200,
+    batch_seconds=0.1,
+    smallest_batch=100,
     largest_batch=5_000,
     patience=("SET LOCAL lock_timeout = '5s'",),
 )

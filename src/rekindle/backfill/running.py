@@ -18,7 +18,7 @@ from rekindle.backfill.batches import Job, Outcome
 from rekindle.backfill.completeness import Remaining, remaining
 from rekindle.backfill.pace import BatchSize, Rate, Tolerance
 from rekindle.backfill.runs import Run
-from rekindle.backfill.throttle import Throttle, lock_waits, pause_file, replica_lag
+from rekindle.backfill.throttle import Throttle, company, lock_waits, pause_file, replica_lag
 from rekindle.backfill.walk import Progress, Walk
 from rekindle.backfill.workers import crew
 from rekindle.bulk import capabilities, connected
@@ -143,7 +143,7 @@ class _Session:
                 rate=Rate(settings.max_rate, begun),
                 tolerance=Tolerance(settings.max_failures, settings.max_failure_share),
                 run=self.record, realm=settings.realm, limit=settings.limit,
-                throttles=_throttles(connection, settings),
+                throttles=_throttles(connection, settings), company=company(connection),
                 stop=self.controls.stop, on_progress=self.controls.on_progress, done=self.done,
             )  # fmt: skip
             state, reason = walk.go()
