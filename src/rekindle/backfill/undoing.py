@@ -162,7 +162,7 @@ class _Undoing:
             self.done.restored += len(ready)
             return
         listed = {row.session_id for row in rows if row.failed_at_lock is not None}
-        while ready:
+        while ready and not self.stop.is_set():
             batch, ready = ready[: self.size.rows], ready[self.size.rows :]
             begun = perf_counter()
             self._write(batch, listed)
