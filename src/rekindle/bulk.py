@@ -31,7 +31,7 @@ class Capabilities:
 
 
 _SQLITE = Capabilities(locks_rows=False, batch_seconds=0.05, smallest_batch=250, largest_batch=1_000)
-_MARIADB = Capabilities(locks_rows=True, batch_seconds=0.05, smallest_batch=50, largest_batch=5_000)
+_MARIADB = Capabilities(locks_rows=True, batch_seconds=0.1, smallest_batch=100, largest_batch=5_000)
 _POSTGRESQL = Capabilities(
     locks_rows=True,
     batch_seconds=0.1,
