@@ -185,7 +185,7 @@ def test_rows_that_stay_locked_are_work_that_remains(engine, fill, capabilities,
     again = backfill.resume(engine, report.run_id)
     other.dispose()
 
-    assert (report.state, report.reason) == ("paused", "1 rows are held by other transactions")
+    assert (report.state, report.reason) == ("paused", "rows held by other transactions: 1")
     assert (again.state, again.done.converted) == ("succeeded", 1)
 
 

@@ -92,7 +92,7 @@ class Walk:
                 return "succeeded", None
             fruitless = 0 if self._in_pass.converted or leapt else fruitless + 1
             if fruitless >= FRUITLESS:
-                return "paused", f"{self._in_pass.locked:,} rows are held by other transactions"
+                return "paused", f"rows held by other transactions: {self._in_pass.locked:,}"
             if fruitless:
                 self.stop.wait(0.1 * 2**fruitless)
 

@@ -150,14 +150,18 @@ def _ensure(url: str, version: int, as_json: bool) -> None:
 
 
 def _left(left: backfills.Remaining, version: int) -> str:
-    listed = f"{left.quarantined:,} rows are in the quarantine"
+    listed = f"{_rows(left.quarantined)} in the quarantine"
     if left.outdated <= left.quarantined:
         return f"{listed}; see `rekindle quarantine list`"
-    more = f"more than {backfills.COUNTED:,}" if left.at_least else f"{left.outdated:,}"
+    more = f"more than {_rows(backfills.COUNTED)}" if left.at_least else _rows(left.outdated)
     return (
-        f"{more} rows are below schema version {version}, and {listed}; "
+        f"{more} below schema version {version}, and {listed}; "
         "run `rekindle backfill`, then see `rekindle quarantine list`"
     )
+
+
+def _rows(count: int) -> str:
+    return "1 row is" if count == 1 else f"{count:,} rows are"
 
 
 def _run(go: Callable[[Controls], Report], engine: Engine, url: str, settings: Settings, as_json: bool) -> None:
