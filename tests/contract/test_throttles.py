@@ -199,3 +199,18 @@ def test_another_writer_is_made_way_for(backend, engine, fill, rival, monkeypatc
     else:
         assert 5 not in sizes
         assert rests == []
+
+
+def test_a_dry_run_makes_way_for_nobody(engine, fill, rival, monkeypatch):
+    """It does not write, so it is in nobody's way."""
+    monkeypatch.setattr(backfill.walk, "IN_COMPANY", 5)
+    fill(30)
+    sizes = []
+
+    def write(now):
+        sizes.append(now.batch_size)
+        rival.update("session-00029", lambda metadata: metadata)
+
+    backfill.run(engine, Settings(dry_run=True), Controls(on_progress=write))
+
+    assert 5 not in sizes

@@ -143,7 +143,7 @@ class _Session:
                 rate=Rate(settings.max_rate, begun),
                 tolerance=Tolerance(settings.max_failures, settings.max_failure_share),
                 run=self.record, realm=settings.realm, limit=settings.limit,
-                throttles=_throttles(connection, settings), company=company(connection),
+                throttles=_throttles(connection, settings), company=_company(connection, settings),
                 stop=self.controls.stop, on_progress=self.controls.on_progress, done=self.done,
             )  # fmt: skip
             state, reason = walk.go()
@@ -158,6 +158,11 @@ def _batch_size(connection: Connection, settings: Settings) -> BatchSize:
         return BatchSize(known.batch_seconds, settings.batch_size, fixed=True)
     smallest, largest = known.smallest_batch, known.largest_batch
     return BatchSize(known.batch_seconds, smallest, smallest=smallest, largest=largest)
+
+
+def _company(connection: Connection, settings: Settings) -> Callable[[], bool]:
+    # A dry run is in nobody's way, and several workers would take each other for somebody else.
+    return (lambda: False) if settings.dry_run or settings.workers > 1 else company(connection)
 
 
 def _throttles(connection: Connection, settings: Settings) -> tuple[Throttle, ...]:
