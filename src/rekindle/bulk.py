@@ -30,7 +30,7 @@ class Capabilities:
     """What is said at the start of a transaction, so that it does not wait for long when it waits at all."""
 
 
-_SQLITE = Capabilities(locks_rows=False, batch_seconds=0.05, smallest_batch=250, largest_batch=1_000)
+_SQLITE = Capabilities(locks_rows=False, batch_seconds=0.1, smallest_batch=250, largest_batch=1_000)
 _MARIADB = Capabilities(locks_rows=True, batch_seconds=0.1, smallest_batch=100, largest_batch=5_000)
 _POSTGRESQL = Capabilities(
     locks_rows=True,
