@@ -39,9 +39,10 @@ bench-scaling: .venv-bench/ready
 	.venv-bench/bin/python -m pip install --quiet --editable . --requirement bench/requirements.txt
 	touch $@
 
-# `make bench-backfill URL=postgresql://... ROWS=1000000`; the database at URL is emptied.
+# `make bench-backfill URL=postgresql://... ROWS=1000000 OUTPUT=tables.md`; the database at URL is emptied.
 bench-backfill: .venv/ready
-	$(BIN)/python bench/backfill.py --rows $(or $(ROWS),1000000) --url $(or $(URL),sqlite:///bench-backfill.db)
+	$(BIN)/python bench/backfill.py --rows $(or $(ROWS),1000000) --url $(or $(URL),sqlite:///bench-backfill.db) \
+		$(if $(OUTPUT),--output $(OUTPUT))
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

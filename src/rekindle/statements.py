@@ -44,7 +44,6 @@ _LOCK = t.c.lock_version == bindparam("_lock_version")
 _SCHEMA = t.c.schema_version == bindparam("_schema_version")
 _REWRITTEN = ("schema_version", "lock_version", "payload", *FILTERS, "updated_at")
 
-ARCHIVE: Insert = insert(archive)
 ARCHIVED: Select[Any] = (
     select(archive.c.payload)
     .where(archive.c.session_id == bindparam("_session_id"))
