@@ -169,7 +169,7 @@ class HeldConnections:
                         return operation(SessionRepository(in_transaction, **self._options))
             except DBAPIError as error:
                 if lost(error):
-                    self._give_back_idle()
+                    self._replace_all()
                 raise
 
     def close(self) -> None:
@@ -183,14 +183,24 @@ class HeldConnections:
             connection.invalidate()
         connection.close()
         if lost(error):
-            # Where one connection is lost the others likely are, and the pool is to make new ones.
-            self._give_back_idle()
-            self._engine.dispose()
+            self._replace_all()
 
-    def _give_back_idle(self) -> None:
+    def _replace_all(self) -> None:
+        """Where one connection is lost the others likely are; a retry is not to meet them one by one."""
+        pool: Any = self._engine.pool
+        with suppress(DBAPIError):  # somebody else was faster, and the pool tried to connect
+            for _ in range(pool.checkedin()):
+                with self._engine.connect() as connection:
+                    connection.invalidate()
+        self._give_back_idle(invalid=True)
+
+    def _give_back_idle(self, *, invalid: bool = False) -> None:
         with suppress(IndexError):
             while True:
-                self._idle.pop().execution.connection.close()
+                connection = self._idle.pop().execution.connection
+                if invalid:
+                    connection.invalidate()
+                connection.close()
 
     def _taken(self) -> SessionRepository:
         try:
