@@ -22,7 +22,7 @@ golden_option = click.option(
 @click.group(cls=Group, examples=["rekindle schema check", "rekindle schema new"])
 def schema() -> None:
     """
-    The schema versions of the document: list them, hold them to what was released, add one.
+    List, check and add the document's schema versions.
 
     No database is involved. `new` and `freeze` write to a checkout of rekindle.
     """
