@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from hashlib import sha256
+from itertools import count
 from typing import Any
 
 import pytest
@@ -266,6 +267,21 @@ def right_before() -> Callable[[str, Callable[[], Any]], Intervention]:
 
     def intervene(words: str, act: Callable[[], Any]) -> Intervention:
         return _intervening(lambda statement: statement.startswith(words), act)
+
+    return intervene
+
+
+@pytest.fixture
+def right_before_statement() -> Callable[[int, Callable[[], Any]], Intervention]:
+    """
+    Do something once, right before the statement of this number, counted from 1, reaches the database.
+
+    What it yields is empty when there were not so many.
+    """
+
+    def intervene(number: int, act: Callable[[], Any]) -> Intervention:
+        numbers = count(1)
+        return _intervening(lambda _: next(numbers) == number, act)
 
     return intervene
 
