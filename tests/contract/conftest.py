@@ -109,10 +109,10 @@ class Rows:
             rows = connection.execute(kept.order_by(table.c.lock_version, table.c.schema_version)).all()
         return [dict(row._mapping) for row in rows]
 
-    def quarantine(self, session_id: str) -> None:
+    def quarantine(self, session_id: str, realm: str | None = None) -> None:
         """List a row as one that does not load."""
         entry = {
-            "session_id": session_id, "schema_version": 1, "lock_version": 1, "realm": None, "step": "validate",
+            "session_id": session_id, "schema_version": 1, "lock_version": 1, "realm": realm, "step": "validate",
             "error_class": "InvalidPayloadError", "message": "model: Field required",
             "payload_sha256": sha256(b"{}").hexdigest(), "attempts": 1,
             "first_seen_at": LONG_AGO, "last_seen_at": LONG_AGO,
