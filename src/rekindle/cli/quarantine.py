@@ -34,7 +34,7 @@ def list_(url: str, realm: str | None, limit: int, after: str, as_json: bool) ->
     """
     List the quarantine by session id. Exit code 3 when there is anything in it.
     """
-    with connected(url) as connection:
+    with connected(url, realm) as connection:
         found = quarantines.entries(connection, realm=realm, limit=limit, after=after)
     if as_json:
         write_json([asdict(entry) for entry in found])
@@ -58,7 +58,7 @@ def show(session_id: str, url: str, realm: str | None, as_json: bool) -> None:
     """
     Show why a session is in the quarantine.
     """
-    with connected(url) as connection:
+    with connected(url, realm) as connection:
         found = quarantines.entry(connection, session_id, realm)
     if found is None:
         raise SessionNotFoundError(session_id, realm)
@@ -81,7 +81,7 @@ def retry(session_id: str | None, url: str, realm: str | None, as_json: bool) ->
     """
     with connected(url):
         pass  # raises, with a remedy, what is wrong with the tables
-    engine = create_engine(url)
+    engine = create_engine(url, realm=realm)
     try:
         result = quarantines.retry(engine, session_id, realm=realm, to=version_to_write())
     finally:
