@@ -77,6 +77,7 @@ class SessionStore:
         """
         options = _options(realm, write_version, secret_guard)
         engine = create_engine(url, realm=realm)
+        url = engine.url  # which shows no password to those who print the variables of a traceback
         try:
             with translated(engine.url):
                 _require_file(engine, upgrade)
@@ -214,6 +215,7 @@ class AsyncSessionStore:
     @classmethod
     async def _open(cls, url: str | URL, options: dict[str, Any], upgrade: bool) -> Self:
         engine = create_async_engine(url, realm=options["realm"])
+        url = engine.url  # as above
         try:
             with translated(engine.url):
                 _require_file(engine.sync_engine, upgrade)
