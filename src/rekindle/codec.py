@@ -64,6 +64,7 @@ def decode(payload: str | bytes, schema_version: int) -> Decoded:
         raise InvalidPayloadError((Problem("schema_version", "is not a positive integer"),))
     if schema_version > CURRENT:
         raise NewerSchemaError(schema_version, CURRENT)
+    _refuse_large(payload)
     if schema_version == CURRENT:
         try:
             metadata = SessionMetadata.model_validate_json(payload)
