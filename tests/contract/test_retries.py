@@ -18,7 +18,7 @@ import sqlalchemy as sa
 import stamina
 
 from rekindle import AsyncSessionStore, SessionStore
-from rekindle.errors import DatabaseUnavailableError, OutcomeUnknownError, StaleSessionError
+from rekindle.errors import DatabaseUnavailableError, OutcomeUnknownError, SessionNotFoundError, StaleSessionError
 
 BEFORE = "on the way there"
 AFTER = "on the way back"
@@ -164,6 +164,8 @@ WRITES = [
         b"INSERT INTO session_metadata_archive", "save outdated", id="save of an outdated row, at its archive"
     ),
     pytest.param(b"COMMIT", "delete", id="delete by id"),
+    pytest.param(b"DELETE FROM session_metadata ", "delete", id="delete by id, at its first statement"),
+    pytest.param(b"DELETE FROM session_metadata_archive", "delete record", id="delete of a record, at its archive"),
     pytest.param(b"COMMIT", "delete record", id="delete of a record"),
     pytest.param(b"INSERT INTO session_metadata ", "import", id="import"),
     pytest.param(b"COMMIT", "restore", id="restore"),
@@ -236,6 +238,18 @@ def test_a_write_takes_effect_once_whatever_was_lost(verbs, proxy, words, verb, 
     verbs(verb)
 
     assert proxy.cuts == 1
+
+
+@pytest.mark.parametrize("way", [BEFORE, AFTER])
+def test_a_session_that_never_was_is_not_taken_for_deleted(session, remote, rows, proxy, way):
+    """A delete that is repeated finds nothing, and says so: no earlier try can have come as far as to commit."""
+    proxy.cut(b"DELETE FROM session_metadata ", way)
+
+    with pytest.raises(SessionNotFoundError):
+        remote.delete("never was")
+
+    assert proxy.cuts == 1
+    assert rows.count()["sessions"] == 3
 
 
 @pytest.mark.parametrize("way", [BEFORE, AFTER])
