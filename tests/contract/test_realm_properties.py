@@ -199,7 +199,7 @@ def test_every_public_call_is_among_them():
     ]
 )
 @settings(
-    max_examples=25,
+    max_examples=18,
     derandomize=True,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
