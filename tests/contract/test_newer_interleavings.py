@@ -38,8 +38,9 @@ MANY = 40
 class LaterRelease:
     """Writes version 4 over whatever is there, without a guard, and remembers what that was."""
 
-    def __init__(self, engine, backend, payload, *, saves):
-        self._engine, self._saves = engine, saves
+    def __init__(self, url, backend, payload, *, saves):
+        # Without a pool, from which another test would get a connection that has no patience.
+        self._engine, self._saves = sa.create_engine(url, poolclass=sa.NullPool), saves
         self._new = {"schema_version": 4, "payload": payload}
         self._patience = NO_PATIENCE[backend.name]
         self.overwrote: dict[str, Any] | None = None
@@ -138,7 +139,7 @@ def world(rows, rival, documents, new_metadata):
 
 
 @pytest.fixture(params=[True, False], ids=["saves", "backfills"])
-def at_every_moment(request, engine, backend, world, right_before_statement):
+def at_every_moment(request, database_url, backend, world, right_before_statement):
     """Have an operation interrupted by a later release right before its first statement, its second, and so on."""
 
     def interrupt(operation, target):
@@ -147,7 +148,7 @@ def at_every_moment(request, engine, backend, world, right_before_statement):
                 world.rival.delete("session-1")
             argument = operation.prepare(world)
             before, kept = world.rows.read("session-1"), world.rows.archived("session-1")
-            later = LaterRelease(engine, backend, world.documents.newer, saves=request.param)
+            later = LaterRelease(database_url, backend, world.documents.newer, saves=request.param)
             error = None
             with right_before_statement(number, later.write) as happened:
                 try:
