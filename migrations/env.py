@@ -17,7 +17,7 @@ from sqlalchemy import Connection, make_url
 from rekindle.database import OPTIONS, include_name, migration_lock
 from rekindle.engine import create_engine, transaction_level, translated
 from rekindle.errors import RekindleError
-from rekindle.orm import UtcDateTime
+from rekindle.tables import Key, LongText, UtcDateTime
 
 _attributes = context.config.attributes
 
@@ -36,10 +36,22 @@ def _number(_context: object, _revision: object, scripts: list[MigrationScript])
 
 def _rendered(kind: str, item: Any, autogenerate: AutogenContext) -> str | Literal[False]:
     """Write our own types as what they are made of: a revision imports nothing of rekindle."""
-    if kind != "type" or not isinstance(item, UtcDateTime):
+    if kind != "type" or not isinstance(item, Key | LongText | UtcDateTime):
         return False
     autogenerate.imports.add("from sqlalchemy.dialects import mysql")
-    return 'sa.DateTime(timezone=True).with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")'
+    match item:
+        case UtcDateTime():
+            return 'sa.DateTime(timezone=True).with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")'
+        case LongText():
+            text = 'mysql.LONGTEXT(charset="utf8mb4", collation="utf8mb4_bin")'
+            return f'sa.Text().with_variant({text}, "mysql", "mariadb")'
+    length = item.impl_instance.length  # type: ignore[attr-defined] # SQLAlchemy types it as any type
+    on_postgresql = f'sa.String({length}, collation="C")'
+    on_mariadb = f'mysql.VARCHAR({length}, charset="utf8mb4", collation="utf8mb4_nopad_bin")'
+    return (
+        f'sa.String({length}).with_variant({on_postgresql}, "postgresql")'
+        f'.with_variant({on_mariadb}, "mysql", "mariadb")'
+    )
 
 
 def _offline() -> None:

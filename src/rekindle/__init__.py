@@ -4,10 +4,10 @@ Versioned persistence for LLM-agent session metadata: every row ever written loa
 Where to begin: `SessionStore.open(url)`, or `SessionRepository` over a SQLAlchemy Session of yours.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from rekindle import errors
-from rekindle.identity import INHERIT, LlmIdentityOverride, ModelRegistry, resolve_llm_identity_override
 from rekindle.record import SessionRecord
 from rekindle.repository import SessionRepository
 from rekindle.schema import (
@@ -20,11 +20,13 @@ from rekindle.schema import (
     SessionMetadata,
     SessionTooling,
 )
-from rekindle.store import AsyncSessionStore, SessionStore
+from rekindle.store import SessionStore
 from rekindle.upcasting import upcast
 
 if TYPE_CHECKING:
     from rekindle.aio import AsyncSessionRepository
+    from rekindle.async_store import AsyncSessionStore
+    from rekindle.identity import INHERIT, LlmIdentityOverride, ModelRegistry, resolve_llm_identity_override
 
 __all__ = [
     "INHERIT",
@@ -49,12 +51,22 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Import what needs SQLAlchemy's asyncio extension when it is first asked for."""
-    if name == "AsyncSessionRepository":
-        from rekindle.aio import AsyncSessionRepository  # noqa: PLC0415
+# What not every program needs is imported when it is first asked for: importing rekindle is to cost next to nothing
+# beside importing SQLAlchemy and pydantic.
+_LAZY = {
+    "AsyncSessionRepository": "rekindle.aio",
+    "AsyncSessionStore": "rekindle.async_store",
+    "INHERIT": "rekindle.identity",
+    "LlmIdentityOverride": "rekindle.identity",
+    "ModelRegistry": "rekindle.identity",
+    "resolve_llm_identity_override": "rekindle.identity",
+}
 
-        return AsyncSessionRepository
+
+def __getattr__(name: str) -> Any:
+    """Import what is lazy; give `__version__`."""
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
     if name == "__version__":
         from rekindle.rewriting import library_version  # noqa: PLC0415
 

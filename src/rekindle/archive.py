@@ -12,11 +12,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from pydantic_core import from_json, to_json
 from sqlalchemy import Connection, Row
-from sqlalchemy.orm import Session
 
 from rekindle import codec
 from rekindle.attempts import Attempt, Deletion
@@ -28,12 +27,16 @@ from rekindle.errors import (
     SchemaError,
     SessionNotFoundError,
 )
+from rekindle.observability import newer_row_refused
 from rekindle.record import SessionRecord
 from rekindle.repository import MAX_PAGE, SessionRepository
 from rekindle.rewriting import archive_entry, columns, why_missed
 from rekindle.schema import CURRENT, Change, SessionMetadata
 from rekindle.session_id import checked
 from rekindle.statements import ARCHIVE, archive_statements, statements
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
 
 PRUNE_AT_ONCE = 500
 """Entries looked at in one transaction: a prune must not hold anybody up."""
@@ -168,7 +171,7 @@ class SessionArchive:
             if row is None:
                 raise SessionNotFoundError(session_id, self._realm)
             if row.schema_version > CURRENT:
-                raise NewerSchemaError(row.schema_version, CURRENT, session_id)
+                raise newer_row_refused(NewerSchemaError(row.schema_version, CURRENT, session_id))
             document = self._archived(row, asked)
             restored = self._put_back(row, document)
             if restored is not None:
@@ -207,7 +210,7 @@ class SessionArchive:
     # the parts of it
 
     def _connection(self) -> Connection:
-        return self._db.connection() if isinstance(self._db, Session) else self._db
+        return self._db if isinstance(self._db, Connection) else self._db.connection()
 
     def _execute(self, statement: Any, **parameters: Any) -> Any:
         return self._connection().execute(statement, {**self._scope, **parameters})

@@ -27,8 +27,8 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidRequestError, Opera
 
 from rekindle.engine import redacted, translated
 from rekindle.errors import DatabaseRevisionError, DatabaseUnavailableError, UnsupportedDatabaseError
-from rekindle.orm import DATABASE_REVISION, VERSION_TABLE, Base
 from rekindle.revision import current_revision
+from rekindle.tables import DATABASE_REVISION, VERSION_TABLE, metadata
 
 LOCK_SECONDS = 60
 """How long an upgrade waits for another one of the same tables, and a statement of it for those who use a table."""
@@ -71,7 +71,7 @@ def upgrade(connection: Connection) -> None:
 def differences(connection: Connection) -> list[str]:
     """Say where the tables in the database are not those of this release; empty when they agree."""
     context = MigrationContext.configure(connection, opts={**OPTIONS, "include_name": include_name})
-    return [_described(diff) for diff in compare_metadata(context, Base.metadata)]
+    return [_described(diff) for diff in compare_metadata(context, metadata)]
 
 
 def sql(url: str) -> str:
@@ -92,13 +92,13 @@ def _config(output: TextIO | None = None, **attributes: Any) -> Config:
 
 
 OPTIONS: dict[str, Any] = {
-    "target_metadata": Base.metadata,
+    "target_metadata": metadata,
     "version_table": VERSION_TABLE,
     "transaction_per_migration": True,
 }
 """For MigrationContext and context.configure alike; alembic reads none of it from an ini file."""
 
-TABLES = frozenset({VERSION_TABLE, *Base.metadata.tables})
+TABLES = frozenset({VERSION_TABLE, *metadata.tables})
 """The names of all tables of rekindle, for an application that leaves them out of its own history."""
 
 

@@ -27,7 +27,7 @@ POOL_SIZE = 15
 """Connections to one database from one store: callers beyond that wait for each other."""
 
 _SUPPORTED = {"sqlite", "postgresql", "mysql", "mariadb"}
-_ASYNC_DRIVERS = {"sqlite": "aiosqlite", "postgresql": "psycopg", "mysql": "aiomysql", "mariadb": "aiomysql"}
+_ASYNC_DRIVERS = {"postgresql": "psycopg", "mysql": "aiomysql", "mariadb": "aiomysql"}
 _SYNC_DRIVERS = {"sqlite": "", "postgresql": "psycopg", "mysql": "pymysql", "mariadb": "pymysql"}
 _TRANSACTION = {"sqlite": "SERIALIZABLE"}
 
@@ -69,15 +69,23 @@ def create_engine(url: str | URL, *, realm: str | None = None) -> Engine:
 
 
 def create_async_engine(url: str | URL, *, realm: str | None = None) -> AsyncEngine:
-    """Make the same engine for asyncio."""
+    """Make the same engine for asyncio, for a database on a server."""
     with _named(url):
         # Here and not above: the synchronous path does not pay for asyncio.
         from sqlalchemy.ext.asyncio import create_async_engine as create  # noqa: PLC0415
 
-        target, synchronous = _synchronous(_with_driver(url, _ASYNC_DRIVERS))
+        target = _with_driver(url, _ASYNC_DRIVERS)
         engine = create(target, isolation_level="AUTOCOMMIT", **_options(target))
-    _prepare(engine.sync_engine, realm, synchronous)
+    _prepare(engine.sync_engine, realm)
     return engine
+
+
+def is_sqlite(url: str | URL) -> bool:
+    """Whether it is of SQLite; what is no URL is of nothing, and refused when an engine is made of it."""
+    try:
+        return make_url(url).get_backend_name() == "sqlite"
+    except (ArgumentError, ValueError):
+        return False
 
 
 @contextmanager
@@ -102,7 +110,7 @@ def _with_driver(url: str | URL, drivers: Mapping[str, str]) -> URL:
     if database not in _SUPPORTED:
         raise UnsupportedDatabaseError(redacted(url), f"{database} is not supported")
     tested = drivers[database]
-    others = {*_ASYNC_DRIVERS.values(), *_SYNC_DRIVERS.values()} - {tested}
+    others = {"aiosqlite", *_ASYNC_DRIVERS.values(), *_SYNC_DRIVERS.values()} - {tested}
     if target.drivername.partition("+")[2] in {"", *others}:
         target = target.set(drivername=f"{database}+{tested}" if tested else database)
     return target
@@ -132,7 +140,7 @@ def _synchronous(url: URL) -> tuple[URL, str]:
     return url.difference_update_query(["synchronous"]), level
 
 
-def _prepare(engine: Engine, realm: str | None, synchronous: str) -> None:
+def _prepare(engine: Engine, realm: str | None, synchronous: str = "full") -> None:
     if engine.dialect.name == "sqlite":
         # Whatever this SQLite was compiled with: an acknowledged save survives a power cut, unless told otherwise.
         event.listen(engine, "connect", _on_connect(f"PRAGMA synchronous={synchronous}"))

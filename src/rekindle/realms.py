@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Table, exists
 
-from rekindle.orm import session_metadata as t
+from rekindle.tables import session_metadata as t
 
 
 def of_realm(table: Table, realm: Any) -> list[ColumnElement[bool]]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypedDict
 
-from rekindle.errors import SchemaError
+from rekindle.errors import InvalidPayloadError, Problem, SchemaError
+from rekindle.moments import moment_of
 from rekindle.schema import CURRENT, Change, SessionMetadata
 
 
@@ -35,6 +36,14 @@ class SessionRecord:
         return self.schema_version < CURRENT
 
 
+def times(created_at: object, updated_at: object) -> tuple[datetime, datetime]:
+    """Read the times of a row; raise InvalidPayloadError where a hand-edited row of SQLite has something else."""
+    born, saved = moment_of(created_at), moment_of(updated_at)
+    if born is None or saved is None:
+        raise InvalidPayloadError((Problem("created_at" if born is None else "updated_at", "is no moment"),))
+    return born, saved
+
+
 def changed(record: SessionRecord, change: Callable[[SessionMetadata], SessionMetadata | None]) -> SessionRecord:
     """Apply `change` to the metadata of a record: in place, or by what it returns."""
     metadata = change(record.metadata)
@@ -53,14 +62,18 @@ class Filters(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class StoredDocument:
-    """A row as it stands, its document unread: what an operator looks at when it does not load."""
+    """
+    A row as it stands, its document unread: what an operator looks at when it does not load.
+
+    A time is None where a hand-edited row of SQLite has something else in its place.
+    """
 
     session_id: str
     schema_version: int
     lock_version: int
     payload: str
-    created_at: datetime
-    updated_at: datetime
+    created_at: datetime | None
+    updated_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

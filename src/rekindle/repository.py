@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any, Literal, TypeAlias, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Unpack
 
 from sqlalchemy import Connection, Row
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
 
 from rekindle import codec
 from rekindle.attempts import Attempt, Deletion
 from rekindle.errors import (
+    NewerSchemaError,
     RealmMismatchError,
     SchemaError,
     SecretMaterialError,
@@ -25,12 +25,18 @@ from rekindle.errors import (
     SessionNotFoundError,
     WriteVersionError,
 )
-from rekindle.record import Batch, Filters, Page, SessionRecord, StoredDocument, changed
+from rekindle.execution import Execution, ThroughCore
+from rekindle.moments import moment_of
+from rekindle.observability import newer_row_refused, upcast_on_load
+from rekindle.record import Batch, Filters, Page, SessionRecord, StoredDocument, changed, times
 from rekindle.rewriting import archive_entry, columns, why_missed
 from rekindle.schema import CURRENT, VERSIONS, SessionMetadata
 from rekindle.secret_guard import SecretGuard, find_secret
 from rekindle.session_id import checked, cursor_behind, position_of
 from rekindle.statements import ARCHIVE, ARCHIVED, FORGET, Statements, statements
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
 
 MAX_PAGE = 1_000
 _Row: TypeAlias = Row[*tuple[Any, ...]]
@@ -59,6 +65,8 @@ class SessionRepository:
         require_writable(write_version)
         self.db = db
         self.realm = realm
+        # A store has a shorter way to the database than a caller's transaction may take.
+        self.execution: Execution = ThroughCore(db)
         # Where a store writes down what was sent, to find out whether it arrived when the answer is lost.
         self.attempts: list[Attempt | Deletion] | None = None
         self._scope: dict[str, Any] = {} if realm is None else {"_realm": realm}
@@ -81,12 +89,12 @@ class SessionRepository:
 
     def find(self, session_id: str) -> SessionRecord | None:
         """Load a session, or return None when there is none; a row that does not load raises as in load()."""
-        row = self._execute(self._sql.load, _session_id=checked(session_id)).one_or_none()
+        row = self._row(session_id)
         return None if row is None else _record(row)
 
     def stored(self, session_id: str) -> StoredDocument:
         """Return a row as it stands, its document unread. Raises SessionNotFoundError."""
-        row = self._execute(self._sql.load, _session_id=checked(session_id)).one_or_none()
+        row = self._row(session_id)
         if row is None:
             raise SessionNotFoundError(session_id, self.realm)
         return _stored(row)
@@ -94,7 +102,7 @@ class SessionRepository:
     def load_many(self, session_ids: Iterable[str]) -> Batch:
         """Load the sessions with these ids, duplicates once; what is missing or does not load is named, not raised."""
         wanted = list(dict.fromkeys(map(checked, session_ids)))
-        rows: dict[str, _Row] = {}
+        rows: dict[str, Sequence[Any]] = {}
         for start in range(0, len(wanted), LOAD_MANY_CHUNK):
             chunk = wanted[start : start + LOAD_MANY_CHUNK]
             rows |= {row[0]: row for row in self._execute(self._sql.load_many, _session_ids=chunk)}
@@ -187,7 +195,7 @@ class SessionRepository:
         # Not before: what is lost up to here was never committed, and the row need not have been there at all.
         self._sending(Deletion(session_id, created_at))
         for statement in FORGET:
-            self._db_connection().execute(statement, {"_session_id": session_id})
+            self.execution.connection.execute(statement, {"_session_id": session_id})
 
     def import_document(
         self, session_id: str, payload: str, *, created_at: datetime | None = None, updated_at: datetime | None = None
@@ -217,34 +225,40 @@ class SessionRepository:
 
     # the parts of it
 
-    def _db_connection(self) -> Connection:
-        return self.db.connection() if isinstance(self.db, Session) else self.db
+    @cached_property
+    def _dialect(self) -> str:
+        return self.execution.connection.dialect.name
 
     @cached_property
     def _sql(self) -> Statements:
-        return statements(self._db_connection().dialect.name, self.realm is not None)
+        return statements(self._dialect, self.realm is not None)
+
+    def _row(self, session_id: str) -> Sequence[Any] | None:
+        rows = self.execution.rows(self._sql.load, {"_session_id": checked(session_id), **self._scope})
+        return rows[0] if rows else None
 
     def _execute(self, statement: Any, **parameters: Any) -> Any:
-        return self._db_connection().execute(statement, {**self._scope, **parameters})
+        return self.execution.connection.execute(statement, {**self._scope, **parameters})
 
     def _sending(self, attempt: Attempt | Deletion) -> None:
         if self.attempts is not None:
             self.attempts.append(attempt)
 
-    def _page(self, filters: Filters, limit: int, after: str | None) -> tuple[Sequence[_Row], str | None]:
+    def _page(self, filters: Filters, limit: int, after: str | None) -> tuple[Sequence[Sequence[Any]], str | None]:
         if not 1 <= limit <= MAX_PAGE:
             raise ValueError(f"limit is {limit}; a page has 1 to {MAX_PAGE} rows")
         given: dict[str, Any] = {name: value for name, value in filters.items() if value is not None}
         statement = self._sql.page(frozenset(given), after is not None)
         position: dict[str, Any] = {}
         if after is not None:
-            position["_created_at"], position["_session_id"] = position_of(after)
+            position["_created_at"], position["_session_id"] = position_of(after, as_kept=self._dialect == "sqlite")
         # One row more than asked for says whether there is a next page.
-        rows = self._execute(statement, **given, **position, _limit=limit + 1).all()
+        rows = self.execution.rows(statement, {**self._scope, **given, **position, "_limit": limit + 1})
         if len(rows) <= limit:
             return rows, None
-        last = rows[limit - 1]
-        return rows[:limit], cursor_behind(last.created_at, last.session_id)
+        session_id, created_at = rows[limit - 1][0], rows[limit - 1][4]
+        place = created_at if self._dialect == "sqlite" else moment_of(created_at)
+        return rows[:limit], cursor_behind(place, session_id)
 
     def _encode(self, session_id: str, metadata: SessionMetadata, write_version: int) -> codec.Encoded:
         try:
@@ -268,7 +282,7 @@ class SessionRepository:
         }  # fmt: skip
         self._sending(Attempt(session_id, 1, encoded.schema_version, encoded.payload, created_at, updated_at, answer))
         try:
-            inserted = self._db_connection().execute(self._sql.insert, row).rowcount
+            inserted = self.execution.write(self._sql.insert, row)
         except IntegrityError:
             inserted = 0
         if inserted == 0:
@@ -280,7 +294,8 @@ class SessionRepository:
         saved = SessionRecord(session_id, record.metadata, schema_version, lock_version, born, now)
         self._sending(Attempt(session_id, lock_version, schema_version, encoded.payload, born, now, saved))
         new = {"lock_version": lock_version, "updated_at": now, **columns(encoded)}
-        return saved if self._execute(self._sql.save, **_seen(record, stored), **new).rowcount else None
+        written = self.execution.write(self._sql.save, {**self._scope, **_seen(record, stored), **new})
+        return saved if written else None
 
     def _seen_since(self, session_id: str, lock_version: int) -> int:
         """Find out why a compare-and-swap missed; return the schema version that a backfill has written meanwhile."""
@@ -294,15 +309,15 @@ class SessionRepository:
 
     def _archive(self, record: SessionRecord, stored: int, original: _Row) -> None:
         changes = codec.decode(original.payload, stored).changes
-        self._db_connection().execute(ARCHIVE, archive_entry(_seen(record, stored), original, changes))
+        self.execution.connection.execute(ARCHIVE, archive_entry(_seen(record, stored), original, changes))
 
     def _holds(self, session_id: str, documents: set[bytes]) -> bool:
         """Whether a session holds, or was saved from, one of these documents in canonical form."""
-        row = self._execute(self._sql.load, _session_id=session_id).one_or_none()
+        row = self._row(session_id)
         if row is None:  # it is of another realm
             return False
-        kept = self._db_connection().execute(ARCHIVED, {"_session_id": session_id}).scalars()
-        return any(codec.canonical(text) in documents for text in (row.payload, *kept))
+        kept = self.execution.connection.execute(ARCHIVED, {"_session_id": session_id}).scalars()
+        return any(codec.canonical(text) in documents for text in (row[1], *kept))
 
 
 def require_writable(write_version: int | str) -> int:
@@ -319,24 +334,30 @@ def _seen(record: SessionRecord, stored: int) -> dict[str, Any]:
     return {"_session_id": record.session_id, "_lock_version": record.lock_version, "_schema_version": stored}
 
 
-def _record(row: _Row) -> SessionRecord:
+def _record(row: Sequence[Any]) -> SessionRecord:
     session_id, payload, schema_version, lock_version, created_at, updated_at = row
     try:
         metadata, _, changes = codec.decode(payload, schema_version)
+        born, saved = times(created_at, updated_at)
     except SchemaError as error:
         error.session_id = session_id
+        if isinstance(error, NewerSchemaError):
+            newer_row_refused(error)
         raise
-    return SessionRecord(session_id, metadata, schema_version, lock_version, created_at, updated_at, changes)
+    if changes or schema_version < CURRENT:
+        upcast_on_load(session_id, schema_version, changes)
+    return SessionRecord(session_id, metadata, schema_version, lock_version, born, saved, changes)
 
 
-def _stored(row: _Row) -> StoredDocument:
+def _stored(row: Sequence[Any]) -> StoredDocument:
     session_id, payload, schema_version, lock_version, created_at, updated_at = row
     if isinstance(payload, bytes):  # put into a column of SQLite by hand
         payload = payload.decode(errors="replace")
-    return StoredDocument(session_id, schema_version, lock_version, payload, created_at, updated_at)
+    moments = moment_of(created_at), moment_of(updated_at)
+    return StoredDocument(session_id, schema_version, lock_version, payload, *moments)
 
 
-def _decoded(rows: Iterable[_Row]) -> tuple[tuple[SessionRecord, ...], tuple[SchemaError, ...]]:
+def _decoded(rows: Iterable[Sequence[Any]]) -> tuple[tuple[SessionRecord, ...], tuple[SchemaError, ...]]:
     records: list[SessionRecord] = []
     bad: list[SchemaError] = []
     for row in rows:

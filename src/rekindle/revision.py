@@ -8,7 +8,7 @@ from sqlalchemy import Column, Connection, MetaData, String, Table, inspect, sel
 
 from rekindle.engine import redacted
 from rekindle.errors import DatabaseRevisionError, DatabaseUnavailableError
-from rekindle.orm import DATABASE_REVISION, VERSION_TABLE
+from rekindle.tables import DATABASE_REVISION, VERSION_TABLE
 
 _version_table = Table(VERSION_TABLE, MetaData(), Column("version_num", String(32)))
 

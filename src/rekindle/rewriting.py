@@ -16,6 +16,7 @@ from sqlalchemy import Row
 
 from rekindle.codec import Encoded
 from rekindle.errors import NewerSchemaError, SessionNotFoundError, StaleSessionError
+from rekindle.observability import newer_row_refused, stale_save
 from rekindle.schema import CURRENT, Change
 
 MAX_CHANGES_BYTES = 64 * 1024
@@ -78,8 +79,8 @@ def why_missed(row: Row[*tuple[Any, ...]] | None, session_id: str, lock_version:
     if row is None:
         raise SessionNotFoundError(session_id, realm)
     if row.schema_version > CURRENT:
-        raise NewerSchemaError(row.schema_version, CURRENT, session_id)
+        raise newer_row_refused(NewerSchemaError(row.schema_version, CURRENT, session_id))
     if row.lock_version != lock_version:
-        raise StaleSessionError(session_id, lock_version, row.lock_version)
+        raise stale_save(StaleSessionError(session_id, lock_version, row.lock_version))
     found: int = row.schema_version
     return found

@@ -15,9 +15,9 @@ from sqlalchemy import Connection, text
 
 from rekindle.engine import REALM_SETTING, redacted
 from rekindle.errors import DatabaseUnavailableError
-from rekindle.orm import Base
+from rekindle.tables import metadata
 
-TABLES = tuple(table.name for table in Base.metadata.sorted_tables if "realm" in table.c)
+TABLES = tuple(table.name for table in metadata.sorted_tables if "realm" in table.c)
 """All of ours. A backfill belongs to the realm that it goes through, and one that goes through all of them to none."""
 
 POLICY = "rekindle_realm"

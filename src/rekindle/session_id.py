@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pydantic_core import from_json, to_json
 
 from rekindle.errors import InvalidCursorError, InvalidSessionIdError
+from rekindle.moments import text_of
 
 MAX_LENGTH = 255
 """In characters: what a key of every supported database can hold."""
@@ -26,18 +27,32 @@ def checked(session_id: object) -> str:
     return session_id
 
 
-def cursor_behind(created_at: datetime, session_id: str) -> str:
-    """Point behind a row in the order of listings. Opaque: what is in it may change in any release."""
-    return urlsafe_b64encode(to_json([created_at.isoformat(), session_id])).decode()
+def cursor_behind(created_at: object, session_id: str) -> str:
+    """
+    Point behind a row in the order of listings. Opaque: what is in it may change in any release.
+
+    `created_at` is what the database sorts by: a moment, or what a row of SQLite has in its place.
+    """
+    place = created_at.isoformat() if isinstance(created_at, datetime) else [created_at]
+    return urlsafe_b64encode(to_json([place, session_id])).decode()
 
 
-def position_of(cursor: str) -> tuple[datetime, str]:
-    """Read a cursor; raise InvalidCursorError."""
+def position_of(cursor: str, *, as_kept: bool) -> tuple[object, str]:
+    """Read a cursor; `as_kept` for a database that sorts by what is kept, moment or not. Raises InvalidCursorError."""
     try:
-        created_at, session_id = from_json(urlsafe_b64decode(cursor.encode()))
-        moment = datetime.fromisoformat(created_at)
-        if moment.tzinfo is None:
+        place, session_id = from_json(urlsafe_b64decode(cursor.encode()))
+        if as_kept:
+            (kept,) = place if isinstance(place, list) else [text_of(_moment(place))]
+            if isinstance(kept, str | int | float):
+                return kept, checked(session_id)
             raise InvalidCursorError(cursor)
-        return moment.astimezone(UTC), checked(session_id)
+        return _moment(place), checked(session_id)
     except (ValueError, TypeError, OverflowError) as error:
         raise InvalidCursorError(cursor) from error
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(text)
+    return moment.astimezone(UTC)

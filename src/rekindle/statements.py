@@ -8,7 +8,7 @@ a SET or VALUES clause have the names of their columns.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from typing import Any
 
 from sqlalchemy import (
@@ -17,6 +17,7 @@ from sqlalchemy import (
     Delete,
     Insert,
     Select,
+    String,
     Update,
     and_,
     bindparam,
@@ -26,17 +27,16 @@ from sqlalchemy import (
     insert,
     or_,
     select,
+    type_coerce,
     update,
 )
-from sqlalchemy.dialects import postgresql
 
-from rekindle.orm import session_metadata as t
-from rekindle.orm import session_metadata_archive as archive
-from rekindle.orm import session_metadata_quarantine as quarantine
+from rekindle.tables import session_metadata as t
+from rekindle.tables import session_metadata_archive as archive
+from rekindle.tables import session_metadata_quarantine as quarantine
 
 FILTERS = ("realm", "provider", "model", "instance_id", "comms_name")
 
-_ROW = (t.c.session_id, t.c.payload, t.c.schema_version, t.c.lock_version, t.c.created_at, t.c.updated_at)
 _ID = t.c.session_id == bindparam("_session_id")
 _LOCK = t.c.lock_version == bindparam("_lock_version")
 _SCHEMA = t.c.schema_version == bindparam("_schema_version")
@@ -59,9 +59,14 @@ class Statements:
     def __init__(self, *, dialect: str, scoped: bool) -> None:
         realm: Sequence[ColumnElement[bool]] = (t.c.realm == bindparam("_realm"),) if scoped else ()
         self._realm = realm
+        # SQLite keeps moments as text, and sorts what was put there by hand as the text that it is.
+        as_kept = partial(type_coerce, type_=String) if dialect == "sqlite" else _as_it_is
+        self._created_at: ColumnElement[Any] = as_kept(t.c.created_at)
+        moments = (self._created_at.label("created_at"), as_kept(t.c.updated_at).label("updated_at"))
+        self._row = (t.c.session_id, t.c.payload, t.c.schema_version, t.c.lock_version, *moments)
         self.insert: Insert = _insert(dialect)
-        self.load: Select[Any] = select(*_ROW).where(_ID, *realm)
-        self.load_many: Select[Any] = select(*_ROW).where(
+        self.load: Select[Any] = select(*self._row).where(_ID, *realm)
+        self.load_many: Select[Any] = select(*self._row).where(
             t.c.session_id.in_(bindparam("_session_ids", expanding=True)), *realm
         )
         # Read under a lock, because a repeatable read would show the snapshot and not what is overwritten.
@@ -94,15 +99,19 @@ class Statements:
         conditions = [t.c[name] == bindparam(name) for name in sorted(filters)]
         if after:
             # Written out, for MariaDB does not walk an index by comparing a row with a row.
-            before = bindparam("_created_at", type_=t.c.created_at.type)
-            conditions.append(t.c.created_at <= before)
-            conditions.append(or_(t.c.created_at < before, t.c.session_id < bindparam("_session_id")))
+            before = bindparam("_created_at", type_=self._created_at.type)
+            conditions.append(self._created_at <= before)
+            conditions.append(or_(self._created_at < before, t.c.session_id < bindparam("_session_id")))
         return (
-            select(*_ROW)
+            select(*self._row)
             .where(*self._realm, *conditions)
             .order_by(t.c.created_at.desc(), t.c.session_id.desc())
             .limit(bindparam("_limit"))
         )
+
+
+def _as_it_is(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    return column
 
 
 _ENTRY = tuple(column for column in archive.c if column is not archive.c.payload)
@@ -168,6 +177,8 @@ def archive_statements(scoped: bool) -> ArchiveStatements:
 def _insert(dialect: str) -> Insert:
     if dialect != "postgresql":
         return insert(t)
+    from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - for those who use it
+
     # There alone a duplicate key would take the caller's transaction with it.
     return postgresql.insert(t).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
 

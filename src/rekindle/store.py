@@ -1,5 +1,5 @@
 """
-SessionStore and AsyncSessionStore: a repository with an engine of its own.
+SessionStore: a repository with an engine of its own.
 
 The embedded front door: it opens the database, checks that the tables fit, gives each call its transaction, and repeats
 what is safe to repeat. What a call means is said, and decided, in repository.py.
@@ -8,37 +8,27 @@ what is safe to repeat. What a call means is said, and decided, in repository.py
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Generator, Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, Unpack
 
 from sqlalchemy import URL, Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from rekindle.engine import create_async_engine, create_engine, redacted, translated
+from rekindle.engine import create_engine, redacted, translated
 from rekindle.errors import DatabaseRevisionError, StaleSessionError
-from rekindle.orm import DATABASE_REVISION
+from rekindle.observability import spans
 from rekindle.record import Batch, Filters, Page, SessionRecord, StoredDocument, changed
 from rekindle.repository import require_writable
 from rekindle.revision import require_revision
 from rekindle.schema import CURRENT, SessionMetadata
 from rekindle.secret_guard import SecretGuard, find_secret
-from rekindle.store_archive import AsyncStoreArchive, StoreArchive
-from rekindle.transactions import (
-    AGAIN,
-    AGAIN_WHEN_STALE,
-    HeldConnections,
-    Operation,
-    Repeatable,
-    T,
-    in_autocommit,
-    in_transaction,
-)
+from rekindle.tables import DATABASE_REVISION
+from rekindle.transactions import AGAIN, AGAIN_WHEN_STALE, HeldConnections, Operation, Repeatable, T
 
 if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncEngine
+    from rekindle.store_archive import StoreArchive
 
 _Change = Callable[[SessionMetadata], SessionMetadata | None]
 
@@ -54,8 +44,9 @@ class SessionStore:
 
     def __init__(self, engine: Engine, options: dict[str, Any]) -> None:
         self._engine = engine
-        self._connections = HeldConnections(engine)
         self._options = options
+        self._connections = HeldConnections(engine, options)
+        self._span = spans(engine.dialect.name)
 
     @classmethod
     def open(
@@ -75,18 +66,10 @@ class SessionStore:
         off. With `upgrade`, missing or older tables are created or upgraded first; otherwise they are
         DatabaseRevisionError. Also raises DatabaseUnavailableError, UnsupportedDatabaseError and WriteVersionError.
         """
-        options = _options(realm, write_version, secret_guard)
+        options = options_of(realm, write_version, secret_guard)
         engine = create_engine(url, realm=realm)
         url = engine.url  # which shows no password to those who print the variables of a traceback
-        try:
-            with translated(engine.url):
-                _require_file(engine, upgrade)
-                with engine.connect() as connection:
-                    _prepare(connection, upgrade)
-        except BaseException:
-            engine.dispose()
-            raise
-        return cls(engine, options)
+        return cls(open_engine(engine, upgrade=upgrade), options)
 
     def close(self) -> None:
         """Close the connections. Not while other threads are still in a call."""
@@ -95,7 +78,9 @@ class SessionStore:
     @property
     def archive(self) -> StoreArchive:
         """The originals of the sessions that were rewritten at a newer schema version."""
-        return StoreArchive(self._run)
+        from rekindle.store_archive import StoreArchive  # noqa: PLC0415 - most programs never look at them
+
+        return StoreArchive(self._archive_call)
 
     def __enter__(self) -> Self:
         return self
@@ -105,42 +90,43 @@ class SessionStore:
 
     def load(self, session_id: str) -> SessionRecord:
         """See SessionRepository.load."""
-        return self._run(lambda repository: repository.load(session_id))
+        return self._read("load", lambda repository: repository.load(session_id))
 
     def find(self, session_id: str) -> SessionRecord | None:
         """See SessionRepository.find."""
-        return self._run(lambda repository: repository.find(session_id))
+        return self._read("find", lambda repository: repository.find(session_id))
 
     def stored(self, session_id: str) -> StoredDocument:
         """See SessionRepository.stored."""
-        return self._run(lambda repository: repository.stored(session_id))
+        return self._read("stored", lambda repository: repository.stored(session_id))
 
     def load_many(self, session_ids: Iterable[str]) -> Batch:
         """See SessionRepository.load_many."""
         wanted = list(session_ids)
-        return self._run(lambda repository: repository.load_many(wanted))
+        return self._read("load_many", lambda repository: repository.load_many(wanted))
 
     def list(self, *, limit: int = 100, after: str | None = None, **filters: Unpack[Filters]) -> Page:
         """See SessionRepository.list."""
-        return self._run(lambda repository: repository.list(limit=limit, after=after, **filters))
+        return self._read("list", lambda repository: repository.list(limit=limit, after=after, **filters))
 
     def list_stored(
         self, *, limit: int = 100, after: str | None = None
     ) -> tuple[tuple[StoredDocument, ...], str | None]:
         """See SessionRepository.list_stored."""
-        return self._run(lambda repository: repository.list_stored(limit=limit, after=after))
+        return self._read("list_stored", lambda repository: repository.list_stored(limit=limit, after=after))
 
     def count_by_schema_version(self) -> dict[int, int]:
         """See SessionRepository.count_by_schema_version."""
-        return self._run(lambda repository: repository.count_by_schema_version())
+        return self._read("count_by_schema_version", lambda repository: repository.count_by_schema_version())
 
     def add(self, session_id: str, metadata: SessionMetadata) -> SessionRecord:
         """See SessionRepository.add."""
-        return self._run(lambda repository: repository.add(session_id, metadata))
+        return self._write("add", lambda repository: repository.add(session_id, metadata))
 
     def save(self, record: SessionRecord) -> SessionRecord:
         """See SessionRepository.save."""
-        return self._run(lambda repository: repository.save(record), transaction=_archives(record, self._options))
+        transaction = archives(record, self._options)
+        return self._write("save", lambda repository: repository.save(record), transaction=transaction)
 
     def update(self, session_id: str, change: _Change) -> SessionRecord:
         """
@@ -162,190 +148,64 @@ class SessionStore:
 
     def delete(self, target: str | SessionRecord) -> None:
         """See SessionRepository.delete."""
-        return self._run(lambda repository: repository.delete(target), transaction=True)
+        return self._write("delete", lambda repository: repository.delete(target), transaction=True)
 
     def import_document(
         self, session_id: str, payload: str, *, created_at: datetime | None = None, updated_at: datetime | None = None
     ) -> Literal["imported", "unchanged"]:
         """See SessionRepository.import_document."""
-        return self._run(
+        return self._write(
+            "import_document",
             lambda repository: repository.import_document(
                 session_id, payload, created_at=created_at, updated_at=updated_at
-            )
+            ),
         )
 
-    def _run(self, operation: Operation[T], *, transaction: bool = False) -> T:
-        once = self._connections.transact if transaction else self._connections.run
-        call = Repeatable(operation)
-        with translated(self._engine.url):
+    def _archive_call(self, operation: Operation[T], *, transaction: bool = False) -> T:
+        return self._write("archive", operation, transaction=transaction)
+
+    def _read(self, name: str, operation: Operation[T]) -> T:
+        with self._span(name):
             try:
-                return once(call, self._options)
+                return self._connections.run(operation)
             except DBAPIError as error:
-                if not call.again(error):
-                    raise
+                return self._again(error, Repeatable(operation), self._connections.run)
+
+    def _write(self, name: str, operation: Operation[T], *, transaction: bool = False) -> T:
+        call = Repeatable(operation)
+        once = self._connections.transact if transaction else self._connections.run
+        with self._span(name):
+            try:
+                return once(call)
+            except DBAPIError as error:
+                return self._again(error, call, once)
+
+    def _again(self, error: DBAPIError, call: Repeatable[T], once: Callable[[Operation[T]], T]) -> T:
+        with translated(self._engine.url):
+            if not call.again(error):
+                raise error
             from stamina import RetryingCaller  # noqa: PLC0415
 
-            return RetryingCaller(**AGAIN).on(call.again)(once, call, self._options)
+            return RetryingCaller(**AGAIN).on(call.again)(once, call)
 
 
-class AsyncSessionStore:
-    """
-    SessionStore for asyncio: the same calls, the same meaning.
-
-    Open one per event loop and share it between tasks.
-    """
-
-    def __init__(self, engine: AsyncEngine, options: dict[str, Any]) -> None:
-        self._engine = engine
-        self._options = options
-
-    @classmethod
-    def open(
-        cls,
-        url: str | URL,
-        *,
-        realm: str | None = None,
-        write_version: int | None = None,
-        secret_guard: SecretGuard | None = find_secret,
-        upgrade: bool = False,
-    ) -> AsyncOpening:
-        """See SessionStore.open; await the result, or enter it with `async with`."""
-        return AsyncOpening(lambda: cls._open(url, _options(realm, write_version, secret_guard), upgrade))
-
-    @classmethod
-    async def _open(cls, url: str | URL, options: dict[str, Any], upgrade: bool) -> Self:
-        engine = create_async_engine(url, realm=options["realm"])
-        url = engine.url  # as above
-        try:
-            with translated(engine.url):
-                _require_file(engine.sync_engine, upgrade)
-                async with engine.connect() as connection:
-                    await connection.run_sync(_prepare, upgrade)
-        except BaseException:
-            await engine.dispose()
-            raise
-        return cls(engine, options)
-
-    async def close(self) -> None:
-        """Close the connections. Not while other tasks are still in a call."""
-        await self._engine.dispose()
-
-    @property
-    def archive(self) -> AsyncStoreArchive:
-        """See SessionStore.archive."""
-        return AsyncStoreArchive(self._run)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
-
-    async def load(self, session_id: str) -> SessionRecord:
-        """See SessionRepository.load."""
-        return await self._run(lambda repository: repository.load(session_id))
-
-    async def find(self, session_id: str) -> SessionRecord | None:
-        """See SessionRepository.find."""
-        return await self._run(lambda repository: repository.find(session_id))
-
-    async def stored(self, session_id: str) -> StoredDocument:
-        """See SessionRepository.stored."""
-        return await self._run(lambda repository: repository.stored(session_id))
-
-    async def load_many(self, session_ids: Iterable[str]) -> Batch:
-        """See SessionRepository.load_many."""
-        wanted = list(session_ids)
-        return await self._run(lambda repository: repository.load_many(wanted))
-
-    async def list(self, *, limit: int = 100, after: str | None = None, **filters: Unpack[Filters]) -> Page:
-        """See SessionRepository.list."""
-        return await self._run(lambda repository: repository.list(limit=limit, after=after, **filters))
-
-    async def list_stored(
-        self, *, limit: int = 100, after: str | None = None
-    ) -> tuple[tuple[StoredDocument, ...], str | None]:
-        """See SessionRepository.list_stored."""
-        return await self._run(lambda repository: repository.list_stored(limit=limit, after=after))
-
-    async def count_by_schema_version(self) -> dict[int, int]:
-        """See SessionRepository.count_by_schema_version."""
-        return await self._run(lambda repository: repository.count_by_schema_version())
-
-    async def add(self, session_id: str, metadata: SessionMetadata) -> SessionRecord:
-        """See SessionRepository.add."""
-        return await self._run(lambda repository: repository.add(session_id, metadata))
-
-    async def save(self, record: SessionRecord) -> SessionRecord:
-        """See SessionRepository.save."""
-        return await self._run(lambda repository: repository.save(record), transaction=_archives(record, self._options))
-
-    async def update(self, session_id: str, change: _Change) -> SessionRecord:
-        """See SessionStore.update. `change` runs on the event loop: it must not block."""
-        try:
-            return await self._update_once(session_id, change)
-        except StaleSessionError:
-            from stamina import AsyncRetryingCaller  # noqa: PLC0415
-
-            caller = AsyncRetryingCaller(**AGAIN_WHEN_STALE).on(StaleSessionError)
-            return await caller(self._update_once, session_id, change)
-
-    async def _update_once(self, session_id: str, change: _Change) -> SessionRecord:
-        return await self.save(changed(await self.load(session_id), change))
-
-    async def delete(self, target: str | SessionRecord) -> None:
-        """See SessionRepository.delete."""
-        return await self._run(lambda repository: repository.delete(target), transaction=True)
-
-    async def import_document(
-        self, session_id: str, payload: str, *, created_at: datetime | None = None, updated_at: datetime | None = None
-    ) -> Literal["imported", "unchanged"]:
-        """See SessionRepository.import_document."""
-        return await self._run(
-            lambda repository: repository.import_document(
-                session_id, payload, created_at=created_at, updated_at=updated_at
-            )
-        )
-
-    async def _run(self, operation: Operation[T], *, transaction: bool = False) -> T:
-        call = Repeatable(operation)
-        with translated(self._engine.url):
-            try:
-                return await self._once(call, transaction)
-            except DBAPIError as error:
-                if not call.again(error):
-                    raise
-            from stamina import AsyncRetryingCaller  # noqa: PLC0415
-
-            return await AsyncRetryingCaller(**AGAIN).on(call.again)(self._once, call, transaction)
-
-    async def _once(self, operation: Operation[T], transaction: bool) -> T:
-        async with self._engine.connect() as connection:
-            return await connection.run_sync(in_transaction if transaction else in_autocommit, operation, self._options)
+def open_engine(engine: Engine, *, upgrade: bool) -> Engine:
+    """Connect, and make sure that the tables are those of this release; the engine is disposed of when they are not."""
+    try:
+        with translated(engine.url):
+            _require_file(engine, upgrade)
+            with engine.connect() as connection:
+                _prepare(connection, upgrade)
+    except BaseException:
+        engine.dispose()
+        raise
+    # Here and by one thread, not on the first load by several: the model is built when it is first used.
+    SessionMetadata.model_rebuild()
+    return engine
 
 
-class AsyncOpening:
-    """What AsyncSessionStore.open() returns: await it for the store, or enter it to have the store closed too."""
-
-    def __init__(self, opening: Callable[[], Awaitable[AsyncSessionStore]]) -> None:
-        self._opening = opening
-        self._store: AsyncSessionStore | None = None
-
-    def __await__(self) -> Generator[Any, None, AsyncSessionStore]:
-        return self._opening().__await__()
-
-    async def __aenter__(self) -> AsyncSessionStore:
-        self._store = await self._opening()
-        return self._store
-
-    async def __aexit__(
-        self, _kind: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
-    ) -> None:
-        if self._store is not None:
-            await self._store.close()
-
-
-def _options(realm: str | None, write_version: int | None, secret_guard: SecretGuard | None) -> dict[str, Any]:
+def options_of(realm: str | None, write_version: int | None, secret_guard: SecretGuard | None) -> dict[str, Any]:
+    """Put together what every repository of a store is given. Raises WriteVersionError."""
     pinned = os.environ.get("REKINDLE_WRITE_VERSION", str(CURRENT)) if write_version is None else write_version
     return {"realm": realm, "write_version": require_writable(pinned), "secret_guard": secret_guard}
 
@@ -368,5 +228,6 @@ def _prepare(connection: Connection, upgrade: bool) -> None:
     require_revision(connection)
 
 
-def _archives(record: SessionRecord, options: dict[str, Any]) -> bool:
+def archives(record: SessionRecord, options: dict[str, Any]) -> bool:
+    """Whether a save has an original to keep, and so takes a transaction."""
     return record.schema_version < int(options["write_version"])

@@ -22,6 +22,8 @@ from rekindle.errors import (
     SessionNotFoundError,
     StaleSessionError,
 )
+from rekindle.execution import Texts, ThroughDriver
+from rekindle.observability import tried_again
 from rekindle.repository import SessionRepository
 
 T = TypeVar("T")
@@ -75,10 +77,13 @@ class Repeatable(Generic[T]):
 
     def again(self, error: Exception) -> bool:
         """Whether to try once more after this error."""
-        if rolled_back(error):
+        again = rolled_back(error)
+        if again:
             self._forget_this_try()
-            return True
-        return lost(error)
+        elif not lost(error):
+            return False
+        tried_again(error, connection_lost=not again)
+        return True
 
     def __call__(self, repository: SessionRepository) -> T:
         """Try once; from the second time on, look first whether an earlier try has arrived."""
@@ -112,18 +117,6 @@ class Repeatable(Generic[T]):
         return None
 
 
-def in_autocommit(connection: Connection, operation: Operation[T], options: dict[str, Any]) -> T:
-    """Run an operation whose statements are transactions of their own."""
-    return operation(SessionRepository(connection, **options))
-
-
-def in_transaction(connection: Connection, operation: Operation[T], options: dict[str, Any]) -> T:
-    """Run an operation whose statements stand or fall together."""
-    connection = _at_transaction_level(connection)
-    with connection.begin():
-        return operation(SessionRepository(connection, **options))
-
-
 def _at_transaction_level(connection: Connection) -> Connection:
     try:
         return connection.execution_options(isolation_level=transaction_level(connection.dialect))
@@ -138,40 +131,42 @@ class HeldConnections:
     AUTOCOMMIT connections that stay checked out of the pool between calls, at most as many as the pool has.
 
     Checking one out and in again costs more than a read from SQLite. Used by any number of threads; each call has a
-    connection to itself.
+    connection, and the repository over it, to itself.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, options: dict[str, Any]) -> None:
         self._engine = engine
-        self._idle: deque[Connection] = deque()
+        self._options = options
+        self._idle: deque[SessionRepository] = deque()
         self._places = BoundedSemaphore(POOL_SIZE)
+        self._texts: Texts = {}
 
-    def run(self, operation: Operation[T], options: dict[str, Any]) -> T:
-        """Run an operation in AUTOCOMMIT."""
+    def run(self, operation: Operation[T]) -> T:
+        """Run an operation whose statements are transactions of their own."""
         with self._places:
-            connection = self._taken()
+            repository = self._taken()
             try:
-                result = in_autocommit(connection, operation, options)
+                result = operation(repository)
             except RekindleError:
-                self._idle.append(connection)
+                self._idle.append(repository)
                 raise
             except BaseException as error:
-                # Whatever state the database left it in, the pool sorts it out.
-                connection.close()
-                if lost(error):
-                    self._give_back_idle()
+                self._give_up(repository.execution.connection, error)
                 raise
-            self._idle.append(connection)
+            self._idle.append(repository)
             return result
 
-    def transact(self, operation: Operation[T], options: dict[str, Any]) -> T:
-        """Run an operation in a transaction."""
+    def transact(self, operation: Operation[T]) -> T:
+        """Run an operation whose statements stand or fall together."""
         with self._places:
+            connection = self._taken().execution.connection
             try:
-                with self._taken() as connection:
+                with connection:
                     # What SQLAlchemy began for itself; in AUTOCOMMIT the server knows nothing of it.
                     connection.rollback()
-                    return in_transaction(connection, operation, options)
+                    in_transaction = _at_transaction_level(connection)
+                    with in_transaction.begin():
+                        return operation(SessionRepository(in_transaction, **self._options))
             except DBAPIError as error:
                 if lost(error):
                     self._give_back_idle()
@@ -182,14 +177,29 @@ class HeldConnections:
         self._give_back_idle()
         self._engine.dispose()
 
+    def _give_up(self, connection: Connection, error: BaseException) -> None:
+        """Whatever state the database left it in, the pool sorts it out; in the midst of an answer, nobody can."""
+        if not isinstance(error, Exception):
+            connection.invalidate()
+        connection.close()
+        if lost(error):
+            # Where one connection is lost the others likely are, and the pool is to make new ones.
+            self._give_back_idle()
+            self._engine.dispose()
+
     def _give_back_idle(self) -> None:
-        """Let the pool have them; where one connection is lost the others likely are, and it replaces them all."""
         with suppress(IndexError):
             while True:
-                self._idle.pop().close()
+                self._idle.pop().execution.connection.close()
 
-    def _taken(self) -> Connection:
+    def _taken(self) -> SessionRepository:
         try:
-            return self._idle.pop()
+            repository = self._idle.pop()
         except IndexError:
-            return self._engine.connect()
+            connection = self._engine.connect()
+        else:
+            repository.attempts = None
+            return repository
+        repository = SessionRepository(connection, **self._options)
+        repository.execution = ThroughDriver(connection, self._texts)
+        return repository

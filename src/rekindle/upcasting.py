@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from rekindle.errors import InvalidPayloadError, NewerSchemaError, Problem, SchemaError, UpcastError
@@ -20,10 +20,6 @@ from rekindle.schema import CURRENT, VERSIONS, Change, Document, SessionMetadata
 
 PLAN: tuple[tuple[int, Step], ...] = tuple((version, module.upcast) for version, module in VERSIONS.items())
 """Made once, and the same for every stored version: the number may lie, so no step is left out on its word."""
-
-
-_validate: Callable[[Any], SessionMetadata] = TypeAdapter(SessionMetadata).validator.validate_python
-"""What model_validate() ends in; its own options cost as much as one of the steps."""
 
 
 class Upcast(NamedTuple):
@@ -91,9 +87,11 @@ def stored_version(document: Mapping[str, Any]) -> int:
 def validate(document: Document) -> SessionMetadata:
     """Make the current model of a document that is at the current schema version."""
     try:
-        return _validate(document)
+        # What model_validate() ends in; its own options cost as much as one of the steps.
+        metadata: SessionMetadata = SessionMetadata.__pydantic_validator__.validate_python(document)
     except ValidationError as error:
         raise InvalidPayloadError(problems(error, document)) from None
+    return metadata
 
 
 def problems(error: ValidationError, document: Document) -> tuple[Problem, ...]:

@@ -100,19 +100,19 @@ def test_bad_rows_are_left_out_of_an_export_and_named(rows, rival, new_metadata,
 
 
 # A column of SQLite takes whatever is put into it by hand.
-BY_HAND = {
-    "a time in words": ("created_at", "'yesterday'"),
-    "a time that is empty": ("updated_at", "''"),
-    "a time that is a number": ("created_at", "17"),
-    "a time that no calendar has": ("updated_at", "'2024-02-30 00:00:00'"),
-    "a payload that is no UTF-8": ("payload", "CAST(x'ff' AS TEXT)"),
-    "a lock version in words": ("lock_version", "'one'"),
-    "a lock version that is a blob": ("lock_version", "x'00'"),
-}
+NOT_YET = pytest.mark.xfail(reason="the driver refuses the whole result, and the lock version is taken as it comes")
+BY_HAND = [
+    pytest.param("created_at", "'yesterday'", id="a time in words"),
+    pytest.param("updated_at", "''", id="a time that is empty"),
+    pytest.param("created_at", "17", id="a time that is a number"),
+    pytest.param("updated_at", "'2024-02-30 00:00:00'", id="a time that no calendar has"),
+    pytest.param("payload", "CAST(x'ff' AS TEXT)", id="a payload that is no UTF-8", marks=NOT_YET),
+    pytest.param("lock_version", "'one'", id="a lock version in words", marks=NOT_YET),
+    pytest.param("lock_version", "x'00'", id="a lock version that is a blob", marks=NOT_YET),
+]
 
 
-@pytest.mark.xfail(reason="columns are read by SQLAlchemy and Python's driver, which fail for the whole statement")
-@pytest.mark.parametrize(("column", "value"), BY_HAND.values(), ids=BY_HAND.keys())
+@pytest.mark.parametrize(("column", "value"), BY_HAND)
 def test_a_column_that_a_hand_has_spoilt_is_named(backend, store, engine, new_metadata, column, value):
     """load is InvalidPayloadError with the id and the column; list returns the good rows and names the bad one."""
     if backend.name != "sqlite":

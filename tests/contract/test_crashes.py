@@ -136,23 +136,13 @@ def test_what_was_acknowledged_survives_any_kill(engine, database_url, writer, n
             assert connection.exec_driver_sql("PRAGMA integrity_check").scalar_one() == "ok"
 
 
-def test_sqlite_writes_ahead_and_waits_for_the_disk(backend, store, colour, runner):
+def test_sqlite_writes_ahead_and_waits_for_the_disk(backend, store, colour):
     """An acknowledged save is on the disk: journal mode WAL, synchronous FULL, on every connection."""
     if backend.server is not None:
         pytest.skip("a server sees to that itself")
     pragmas = (sa.text("PRAGMA journal_mode"), sa.text("PRAGMA synchronous"))
 
-    def of(connection):
-        return [connection.execute(pragma).scalar_one() for pragma in pragmas]
-
-    async def of_asynchronous():
-        async with store.target._engine.connect() as connection:
-            return await connection.run_sync(of)
-
-    if colour == "sync":
-        with store._engine.connect() as connection:
-            found = of(connection)
-    else:
-        found = runner.run(of_asynchronous())
+    with (store if colour == "sync" else store.target)._engine.connect() as connection:
+        found = [connection.execute(pragma).scalar_one() for pragma in pragmas]
 
     assert found == ["wal", 2]

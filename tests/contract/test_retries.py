@@ -7,6 +7,7 @@ back. SQLite has no connection to lose.
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -478,3 +479,16 @@ def test_counting_through_a_bad_network_counts_right(store, remote_url, proxy, n
     assert len(done) + len(unknown) == 40
     assert len(done) <= counted <= 40
     assert proxy.cuts > 10
+
+
+def test_a_call_that_is_made_again_is_told(remote, proxy, session, caplog):
+    """One record with the class of the driver's error, and nothing of what was sent."""
+    caplog.set_level(logging.INFO, logger="rekindle")
+    record = remote.load("current")
+    proxy.cut(b"UPDATE session_metadata ", BEFORE)
+
+    remote.save(record)
+
+    (told,) = [record for record in caplog.records if record.name == "rekindle"]
+    assert (told.levelname, told.connection_lost) == ("WARNING", True)
+    assert told.error_class in told.getMessage()

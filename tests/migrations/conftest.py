@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 import pytest
 import sqlalchemy as sa
 
-from rekindle import AsyncSessionStore, SessionStore, database, orm, revision, store
+from rekindle import AsyncSessionStore, SessionStore, database, revision, store, tables
 from rekindle.engine import create_engine
 
 _T = TypeVar("_T")
@@ -30,7 +30,7 @@ _T = TypeVar("_T")
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT = '{"schema_version": 2, "model": "gpt-5", "max_tokens": 4096, "provider": "open_a_i", "tooling": {}}'
 
-CURRENT = orm.DATABASE_REVISION
+CURRENT = tables.DATABASE_REVISION
 LATER = f"{int(CURRENT) + 1:04}"
 
 LATER_REVISION = """
@@ -140,8 +140,8 @@ def _catalogue(url: str) -> list[str]:
                 f"FROM information_schema.columns WHERE table_schema = {schema}"
             )
             found += map(str, connection.exec_driver_sql(statement))
-        if inspector.has_table(orm.VERSION_TABLE):
-            found.append(f"{orm.VERSION_TABLE} is at {revision.current_revision(connection)}")
+        if inspector.has_table(tables.VERSION_TABLE):
+            found.append(f"{tables.VERSION_TABLE} is at {revision.current_revision(connection)}")
     return sorted(found)
 
 
@@ -243,7 +243,7 @@ class LaterRelease:
     """A copy of migrations/ with one revision more, which `alembic` reaches by an ini file of its own."""
 
     directory: Path
-    revision: str = f"{int(orm.DATABASE_REVISION) + 1:04}"
+    revision: str = f"{int(tables.DATABASE_REVISION) + 1:04}"
 
     @property
     def ini(self) -> Path:
@@ -277,6 +277,6 @@ def later_release(tmp_path) -> LaterRelease:
 def installed_later_release(later_release, monkeypatch) -> LaterRelease:
     """The release after this one, in this process."""
     monkeypatch.setattr(database, "migrations_dir", lambda: later_release.directory / "migrations")
-    for module in (orm, revision, database, store):
+    for module in (tables, revision, database, store):
         monkeypatch.setattr(module, "DATABASE_REVISION", LATER)
     return later_release

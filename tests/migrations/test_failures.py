@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy.exc import InvalidRequestError
 
 from rekindle import AsyncSessionStore, SessionStore, database, errors
-from rekindle.orm import DATABASE_REVISION, VERSION_TABLE
 from rekindle.revision import current_revision
+from rekindle.tables import DATABASE_REVISION, VERSION_TABLE
 
 IS_TRANSACTIONAL = {"sqlite": True, "postgresql": True, "mariadb": False}
 

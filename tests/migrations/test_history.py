@@ -12,7 +12,8 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from rekindle import SessionStore, database
-from rekindle.orm import DATABASE_REVISION, VERSION_TABLE, Base
+from rekindle.orm import Base
+from rekindle.tables import DATABASE_REVISION, VERSION_TABLE
 
 
 @pytest.fixture

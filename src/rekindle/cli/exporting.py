@@ -18,7 +18,7 @@ from rekindle.cli.command import WORK_REMAINS, Group, finish, json_option, realm
 from rekindle.cli.failure import described
 from rekindle.cli.output import compact, counting, narrate, write_json
 from rekindle.errors import SchemaError
-from rekindle.record import StoredDocument
+from rekindle.record import StoredDocument, times
 from rekindle.store import SessionStore
 
 _PAGE = 500
@@ -90,11 +90,12 @@ def _write_lines(store: SessionStore, lines: BinaryIO, bad: list[SchemaError], *
         for stored in _rows(store):
             try:
                 codec.decode(stored.payload, stored.schema_version)
+                line = _line(stored)
             except SchemaError as error:
                 error.session_id = stored.session_id
                 bad.append(error)
             else:
-                lines.write(_line(stored))
+                lines.write(line)
                 written += 1
                 counted()
     return written
@@ -115,9 +116,10 @@ def _line(stored: StoredDocument) -> bytes:
     Parsed and written again, numbers would change their spelling. In JSON an end of line is only ever white space.
     """
     payload = stored.payload.replace("\r", " ").replace("\n", " ")
-    times = f'"created_at":"{stored.created_at.isoformat()}","updated_at":"{stored.updated_at.isoformat()}"'
+    created_at, updated_at = times(stored.created_at, stored.updated_at)
+    moments = f'"created_at":"{created_at.isoformat()}","updated_at":"{updated_at.isoformat()}"'
     session_id = json.dumps(stored.session_id, ensure_ascii=False)
-    return f'{{"session_id":{session_id},"metadata":{payload},{times}}}\n'.encode()
+    return f'{{"session_id":{session_id},"metadata":{payload},{moments}}}\n'.encode()
 
 
 def _report(file: str, written: int, bad: list[SchemaError], as_json: bool) -> None:

@@ -183,7 +183,8 @@ def delete(session_id: str, url: str, realm: str | None, yes: bool, as_json: boo
     with SessionStore.open(url, realm=realm) as store:
         if not yes and sys.stdin.isatty():
             row = store.stored(session_id)
-            question = f"Delete session {session_id!r}, last updated {moment(row.updated_at)}, and its originals?"
+            when = f"last updated {moment(row.updated_at)}" if row.updated_at else "last updated nobody knows when"
+            question = f"Delete session {session_id!r}, {when}, and its originals?"
             if not click.confirm(question, err=True):
                 narrate("nothing was deleted")
                 finish(FAILED)

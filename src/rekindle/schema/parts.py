@@ -30,10 +30,11 @@ class Part(BaseModel):
     Base of every model of a document.
 
     Scalars are strict, so an integer stays an integer and `"4096"` is no number. Keys that a version does not know are
-    kept, with their values, at every depth: they may belong to a later release or to another program.
+    kept, with their values, at every depth: they may belong to a later release or to another program. Built when first
+    used: a service has no use for the models of past versions, nor for those of the parts by themselves.
     """
 
-    model_config = ConfigDict(extra="allow", ser_json_inf_nan="constants")
+    model_config = ConfigDict(extra="allow", ser_json_inf_nan="constants", defer_build=True)
 
 
 def is_none(value: object) -> bool:

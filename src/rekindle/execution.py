@@ -1,0 +1,162 @@
+"""
+How a statement gets to the database: through SQLAlchemy Core, or straight to the driver.
+
+Core's execute() takes longer than SQLite needs to find a row and pydantic to read it. So a store, which has its engine
+to itself, hands the driver's cursor the text that SQLAlchemy compiled, once for all of its connections.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+
+from sqlalchemy import Connection, Delete, Dialect, Engine, Insert, Select, Update
+from sqlalchemy.exc import DBAPIError
+
+from rekindle.tables import session_metadata
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+
+Statement: TypeAlias = Select[Any] | Insert | Update | Delete
+
+
+class Execution(Protocol):
+    """What a repository has its statements executed by."""
+
+    @property
+    def connection(self) -> Connection:
+        """For what is not worth a short cut."""
+
+    def rows(self, statement: Statement, parameters: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+        """Read all rows, as the driver hands them over: moments may be text, and in any zone."""
+
+    def write(self, statement: Statement, parameters: Mapping[str, Any]) -> int:
+        """Write, and count the rows that were."""
+
+
+class ThroughCore:
+    """In a transaction of the caller's, whose Session or Connection has to know what is going on."""
+
+    def __init__(self, db: Session | Connection) -> None:
+        self._db = db
+
+    @property
+    def connection(self) -> Connection:
+        """The connection of the transaction that the Session is in now."""
+        return self._db if isinstance(self._db, Connection) else self._db.connection()
+
+    def rows(self, statement: Statement, parameters: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+        """See Execution.rows."""
+        return self.connection.execute(statement, parameters).all()
+
+    def write(self, statement: Statement, parameters: Mapping[str, Any]) -> int:
+        """See Execution.write."""
+        return self.connection.execute(statement, parameters).rowcount
+
+
+class _Text(NamedTuple):
+    """A statement as its driver takes it; `order` is None where it takes values by name."""
+
+    sql: str
+    order: tuple[str, ...] | None
+    constants: dict[str, Any]
+    processors: tuple[tuple[str, Callable[[Any], Any]], ...]
+
+
+Texts: TypeAlias = dict[Statement, _Text]
+
+
+class ThroughDriver:
+    """
+    On an AUTOCOMMIT connection that nobody else has.
+
+    Whatever goes wrong comes as the same SQLAlchemy error as from Core. As soon as somebody listens to SQLAlchemy's
+    events, as tracers do, or has SQL logged, Core does the work, so that they miss nothing.
+    """
+
+    def __init__(self, connection: Connection, texts: Texts) -> None:
+        self.connection = connection
+        self._core = ThroughCore(connection)
+        self._texts = texts
+        self._driver: Any = connection.connection.dbapi_connection
+        self._failure = connection.dialect.loaded_dbapi.Error
+        self._logged = logging.getLogger("sqlalchemy.engine.Engine").isEnabledFor(logging.INFO)
+
+    def rows(self, statement: Statement, parameters: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+        """See Execution.rows."""
+        if self._logged or _is_watched(self.connection.engine):
+            return self._core.rows(statement, parameters)
+        cursor = self._execute(statement, parameters)
+        try:
+            rows: Sequence[Sequence[Any]] = cursor.fetchall()
+        except self._failure as error:
+            raise self._wrapped(error, cursor, statement) from error
+        finally:
+            cursor.close()
+        return rows
+
+    def write(self, statement: Statement, parameters: Mapping[str, Any]) -> int:
+        """See Execution.write."""
+        if self._logged or _is_watched(self.connection.engine):
+            return self._core.write(statement, parameters)
+        cursor = self._execute(statement, parameters)
+        written: int = cursor.rowcount
+        cursor.close()
+        return written
+
+    def _execute(self, statement: Statement, parameters: Mapping[str, Any]) -> Any:
+        text = self._texts.get(statement)
+        if text is None:
+            text = self._texts[statement] = _compiled(statement, self.connection.dialect)
+        if text.constants:
+            parameters = {**text.constants, **parameters}
+        if text.processors:
+            parameters = {**parameters, **{name: process(parameters[name]) for name, process in text.processors}}
+        cursor = self._driver.cursor()
+        try:
+            cursor.execute(text.sql, parameters if text.order is None else [parameters[name] for name in text.order])
+        except self._failure as error:
+            raise self._wrapped(error, cursor, statement) from error
+        return cursor
+
+    def _wrapped(self, error: Any, cursor: Any, statement: Statement) -> BaseException:
+        dialect = self.connection.dialect
+        lost = dialect.is_disconnect(error, self._driver, cursor)
+        if lost:
+            self.connection.invalidate(error)
+        wrapped: BaseException = DBAPIError.instance(
+            self._texts[statement].sql,
+            {},
+            error,
+            self._failure,
+            hide_parameters=True,
+            connection_invalidated=lost,
+            dialect=dialect,
+        )
+        return wrapped
+
+
+def _is_watched(engine: Engine) -> bool:
+    heard = engine.dispatch
+    return bool(
+        heard.before_cursor_execute
+        or heard.after_cursor_execute
+        or heard.before_execute
+        or heard.after_execute
+        or engine.dialect.dispatch.handle_error
+    )
+
+
+def _compiled(statement: Statement, dialect: Dialect) -> _Text:
+    columns = session_metadata.c.keys() if isinstance(statement, Insert) else None
+    compiled: Any = statement.compile(dialect=dialect, column_keys=columns)
+    processors = {name: bind.type.bind_processor(dialect) for name, bind in compiled.binds.items()}
+    return _Text(
+        compiled.string,
+        tuple(compiled.positiontup) if dialect.positional else None,
+        {name: bind.value for name, bind in compiled.binds.items() if not bind.required},
+        tuple((name, process) for name, process in processors.items() if process is not None),
+    )
