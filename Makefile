@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: test check demo test-deep test-floor fuzz bench bench-backfill clean
+.PHONY: test check demo test-deep test-floor fuzz bench bench-scaling bench-backfill clean
 
 test: .venv/ready
 	$(BIN)/python -m pytest
@@ -38,9 +38,14 @@ fuzz: .venv-fuzz/ready
 	.venv-fuzz/bin/python -m pip install --quiet --editable . --group fuzz
 	touch $@
 
-# Against the bare drivers, and against the peers that bench/requirements.txt names.
+# Against the bare drivers, and against the peers that bench/requirements.txt names. BENCH=--quick for a first look;
+# `BENCH='--directory /mnt/disk'` says where the SQLite files are made.
 bench: .venv-bench/ready
-	.venv-bench/bin/python -m bench --output bench/results.md --plot docs/benchmarks.svg
+	.venv-bench/bin/python -m bench --output bench/results.md --plot docs/benchmarks.svg $(BENCH)
+
+# A huge table beside a small one: `make bench-scaling ROWS=10000000 BENCH='--directory /var/tmp'`, about 2.3 KB a row.
+bench-scaling: .venv-bench/ready
+	.venv-bench/bin/python -m bench.scaling --rows $(or $(ROWS),10000000) --output bench/scaling.md $(BENCH)
 
 .venv-bench/ready: bench/requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv-bench
@@ -48,9 +53,10 @@ bench: .venv-bench/ready
 	.venv-bench/bin/python -m pip install --quiet --editable . --requirement bench/requirements.txt
 	touch $@
 
-# `make bench-backfill URL=postgresql://... ROWS=1000000`; the database at URL is emptied.
+# `make bench-backfill URL=postgresql://... ROWS=1000000 OUTPUT=tables.md`; the database at URL is emptied.
 bench-backfill: .venv/ready
-	$(BIN)/python bench/backfill.py --rows $(or $(ROWS),1000000) --url $(or $(URL),sqlite:///bench-backfill.db)
+	$(BIN)/python bench/backfill.py --rows $(or $(ROWS),1000000) --url $(or $(URL),sqlite:///bench-backfill.db) \
+		$(if $(OUTPUT),--output $(OUTPUT))
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

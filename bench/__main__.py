@@ -1,12 +1,12 @@
 """
 How fast rekindle is beside the bare drivers and beside its peers.
 
-    python -m bench [--full] [--engine sqlite] [--rounds 7] [--seconds 0.2]
+    python -m bench [--quick] [--engine sqlite] [--only load] [--rounds 7] [--seconds 0.2] [--directory /dev/shm]
                     [--output bench/results.md] [--plot docs/benchmarks.svg]
 
 Prints Markdown, and writes it and a plot where asked. Peers that are not installed
-(bench/requirements.txt) and servers that do not answer are named and left out. --full takes the sizes of the aims: a
-list among 100,000 rows, a count among 1,000,000.
+(bench/requirements.txt) and servers that do not answer are named and left out. --quick takes a list among 10,000 rows
+and a count among 100,000, with short slices: for a look while developing, not for figures to publish.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from bench import imports, layers, machine, plot, report, workload
+from bench import aims, imports, layers, machine, plot, report
 from bench.contenders import adk_sessions, agno_db, by_hand, floor, langgraph_savers, openai_agents, ours
 from bench.places import place
+from bench.workload import Bench, Results, Sizes
 
 CONTENDERS = (
     floor.Floor,
@@ -39,22 +40,26 @@ CONTENDERS = (
     adk_sessions.Adk,
     openai_agents.OpenAiAgents,
 )
+_ENGINES = ("sqlite", "postgresql", "mariadb")
 
 
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--engine", action="append", choices=("sqlite", "postgresql", "mariadb"), help="all by default")
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=0.2, help="per contender, operation and round")
-    parser.add_argument("--full", action="store_true")
+    parser.add_argument("--engine", action="append", choices=_ENGINES, help="all by default")
+    parser.add_argument("--rounds", type=int, help="7, or 5 when quick")
+    parser.add_argument("--seconds", type=float, help="of a slice: 0.2, or 0.05 when quick")
+    parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", action="append", help="operations whose name contains this")
     parser.add_argument("--directory", type=Path, help="where the SQLite files are made; a disk, for honest writes")
     parser.add_argument("--output", type=Path, help="Markdown")
     parser.add_argument("--plot", type=Path, help="SVG")
     parser.add_argument("--no-peers", action="store_true")
-    return parser.parse_args()
+    chosen = parser.parse_args()
+    chosen.rounds = chosen.rounds or (5 if chosen.quick else 7)
+    chosen.seconds = chosen.seconds or (0.05 if chosen.quick else 0.2)
+    return chosen
 
 
 def installed(contender) -> bool:
@@ -68,34 +73,41 @@ def installed(contender) -> bool:
     return found
 
 
-def main() -> None:
-    chosen = options()
-    sizes = workload.Sizes(100_000, 1_000_000) if chosen.full else workload.Sizes(20_000, 200_000)
+def engines(chosen: argparse.Namespace, sizes: Sizes, directory: Path) -> dict[str, Results]:
+    """Measure one engine after the other; a server that does not answer is named and left out."""
     present = [contender for contender in CONTENDERS if installed(contender)]
     if chosen.no_peers:
         present = [contender for contender in present if not contender.own_tables]
-    page = [report.title(chosen, sizes), machine.described()]
-    results = {}
+    found = {}
+    for engine in chosen.engine or _ENGINES:
+        mine = [contender for contender in present if engine in contender.engines]
+        try:
+            with place(engine, directory / engine) as here:
+                found[engine] = Bench(here, mine, chosen, sizes).run()
+        except sa.exc.OperationalError as error:
+            print(f"{engine} is left out: {str(error).splitlines()[0]}", file=sys.stderr)
+    return found
+
+
+def main() -> None:
+    chosen = options()
+    sizes = Sizes(10_000, 100_000) if chosen.quick else Sizes(100_000, 1_000_000)
+    load_before = machine.load()
+    extra, import_adds = [], None
     with tempfile.TemporaryDirectory(prefix="rekindle-bench-", dir=chosen.directory) as directory:
-        for engine in chosen.engine or ("sqlite", "postgresql", "mariadb"):
-            mine = [contender for contender in present if engine in contender.engines]
-            try:
-                with place(engine, Path(directory) / engine) as here:
-                    results[engine], plans = workload.run(here, mine, chosen, sizes)
-            except sa.exc.OperationalError as error:
-                print(f"{engine} is left out: {str(error).splitlines()[0]}", file=sys.stderr)
-                continue
-            page.append(report.section(engine, results[engine], plans))
+        found = engines(chosen, sizes, Path(directory))
         if not chosen.only:
             with place("sqlite", Path(directory) / "layers") as here:
-                page.append(layers.table(here, chosen.rounds))
-            page.append(imports.table(chosen.rounds))
-    text = "\n\n".join(page) + "\n"
+                extra.append(layers.table(here, chosen.rounds))
+            imported, import_adds = imports.measured(chosen.rounds)
+            extra.append(imported)
+    page = [report.title(chosen, sizes), machine.described(load_before), aims.table(found, import_adds)]
+    text = "\n\n".join([*page, *map(report.section, found.values()), *extra]) + "\n"
     print(text)
     if chosen.output:
         chosen.output.write_text(text)
     if chosen.plot:
-        plot.write(chosen.plot, results)
+        plot.write(chosen.plot, list(found.values()))
 
 
 if __name__ == "__main__":

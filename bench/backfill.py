@@ -2,11 +2,16 @@
 What a backfill costs: rows per second against the floor and against the loop that people write today, the memory it
 needs, and what a live writer notices of it.
 
-    python bench/backfill.py [--url URL] [--rows 100000] [--rounds 1] [--workers 1]
+    python bench/backfill.py [--url URL] [--rows 100000] [--workers 1] [--seconds 10] [--output FILE]
 
-The tables at URL are made and EMPTIED: give it a database of its own. The floor is the driver's own executemany of the
-same bytes into the same tables, with the same Python steps, in one transaction per batch and nothing checked. The loop
-is ORM objects changed one by one, committed a thousand at a time; it keeps no originals and no promise.
+The tables at URL are made and EMPTIED: give it a database of its own. All contenders work on the one table, in which
+half of the rows are at schema version 1 and half at 2. First a live writer is measured, alone and beside a backfill;
+then the loop and the floor take their samples, both versions alike; the backfill does all that is left, in a process
+of its own whose memory is watched.
+
+The floor is the driver's own executemany of the same bytes into the same tables, with the same Python steps, in one
+transaction per batch and nothing checked. The loop is ORM objects changed one by one, committed a thousand at a time;
+it keeps no originals and no promise. It is slow, so it does 20,000 rows at most, and the floor 200,000.
 """
 
 from __future__ import annotations
@@ -28,12 +33,14 @@ from sqlalchemy.orm import Session
 
 from rekindle import SessionStore, backfill
 from rekindle.backfill import Settings
-from rekindle.batches import _REWRITE, boundary, reading
+from rekindle.backfill.batches import boundary, reading
+from rekindle.backfill.conversion import convert
+from rekindle.backfill.overwriting import overwriting
 from rekindle.bulk import connected, write_transaction
-from rekindle.conversion import convert
+from rekindle.counting import rows_by_schema_version
 from rekindle.engine import create_engine
+from rekindle.originals import archive_insert
 from rekindle.orm import Base, SessionMetadataRow, session_metadata
-from rekindle.statements import ARCHIVE
 from rekindle.upcasting import upcast
 
 GOLDEN = Path(__file__).resolve().parents[1] / "tests" / "golden"
@@ -67,12 +74,6 @@ def refill(engine, rows):
             connection.exec_driver_sql("ANALYZE TABLE session_metadata").all()
 
 
-def ours(engine, workers):
-    report = backfill.run(engine, Settings(workers=workers))
-    assert report.remaining.is_none
-    return report.done.converted
-
-
 def compiled(statement, engine, names):
     """The text that the driver gets, and how to make its parameters of ours."""
     result = statement.compile(dialect=engine.dialect, column_keys=names)
@@ -89,53 +90,49 @@ def compiled(statement, engine, names):
     return str(result), parameters
 
 
-def the_floor(engine, _workers):
-    done = 0
+def the_floor(engine, rows):
     rewrite, archive = None, None
     with connected(engine) as connection:
         for version in (1, 2):
-            after = ""
-            while after is not None:
-                place = {"_v": version, "_after": after}
-                upto = connection.execute(boundary(False), {**place, "_skip": BATCH - 1}).scalar()
-                bound = {} if upto is None else {"_upto": upto}
-                rows = connection.execute(reading(upto is not None, False), {**place, **bound, "_rows": BATCH}).all()
-                decided = [convert(row, 3) for row in rows]
-                if decided and rewrite is None:
-                    rewrite = compiled(_REWRITE, engine, None)
-                    archive = compiled(ARCHIVE, engine, list(decided[0].original))
+            after, left = "", rows // 2
+            while left > 0:
+                place, size = {"_v": version, "_after": after}, min(BATCH, left)
+                upto = connection.execute(boundary(False), {**place, "_skip": size - 1}).scalar_one()
+                found = connection.execute(reading(True, False), {**place, "_upto": upto, "_rows": size}).all()
+                decided = [convert(row, 3) for row in found]
+                if rewrite is None:
+                    rewrite = compiled(overwriting(False), engine, None)
+                    archive = compiled(archive_insert(engine.dialect.name), engine, list(decided[0].original))
                 with write_transaction(connection):
                     cursor = connection.connection.cursor()
-                    if decided:
-                        cursor.executemany(rewrite[0], [rewrite[1]({**each.seen, **each.columns}) for each in decided])
-                        cursor.executemany(archive[0], [archive[1](each.original) for each in decided])
+                    cursor.executemany(rewrite[0], [rewrite[1]({**each.seen, **each.columns}) for each in decided])
+                    cursor.executemany(archive[0], [archive[1](each.original) for each in decided])
                     cursor.close()
-                done += len(rows)
+                left -= size
                 after = upto
-    return done
 
 
-def the_loop(engine, _workers):
-    done = 0
+def the_loop(engine, rows):
     level = "SERIALIZABLE" if engine.dialect.name == "sqlite" else "READ COMMITTED"
+    outdated = [
+        sa.select(SessionMetadataRow.session_id).where(SessionMetadataRow.schema_version == version).limit(rows // 2)
+        for version in (1, 2)
+    ]
     with Session(engine.execution_options(isolation_level=level)) as db:
-        ids = db.scalars(sa.select(SessionMetadataRow.session_id)).all()
-        for session_id in ids:
+        ids = [session_id for statement in outdated for session_id in db.scalars(statement)]
+        for done, session_id in enumerate(ids, 1):
             row = db.get(SessionMetadataRow, session_id)
             row.payload = json.dumps(upcast(json.loads(row.payload)).document)
             row.schema_version = 3
-            done += 1
             if done % 1_000 == 0:
                 db.commit()
                 db.expunge_all()
         db.commit()
-    return done
 
 
-def measured(engine, rows, contender, workers=1):
-    refill(engine, rows)
+def timed(contender, engine, rows):
     begun = time.perf_counter()
-    assert contender(engine, workers) == rows
+    contender(engine, rows)
     return rows / (time.perf_counter() - begun)
 
 
@@ -154,7 +151,11 @@ def live(url, seconds, queue, ready):
     """A service beside the backfill, in a process of its own: save one row after the other."""
     engine = create_engine(url)
     with connected(engine) as connection:
-        ids = connection.execute(sa.select(session_metadata.c.session_id).limit(5_000)).scalars().all()
+        # From all over the table: the first rows of the index are where a backfill begins.
+        behind = session_metadata.c.session_id > sa.bindparam("_somewhere")
+        one = sa.select(session_metadata.c.session_id).where(behind).order_by(session_metadata.c.session_id).limit(1)
+        found = [connection.execute(one, {"_somewhere": str(uuid.uuid4())}).scalar() for _ in range(2_000)]
+        ids = [session_id for session_id in found if session_id is not None]
     engine.dispose()
     stop, latencies = threading.Event(), []
     timer = threading.Timer(seconds, stop.set)
@@ -191,51 +192,68 @@ def peak_megabytes():
     return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
-def memory_of(url, queue):
+def watched(url, workers, queue):
     engine = create_engine(url)
     before = peak_megabytes()
-    backfill.run(engine)
-    queue.put((before, peak_megabytes()))
+    report = backfill.run(engine, Settings(workers=workers))
+    assert report.remaining.is_none
+    queue.put((report.done.converted, report.seconds, before, peak_megabytes()))
 
 
-def memory(url):
+def ours(url, workers):
     context = multiprocessing.get_context("spawn")
     queue = context.Queue()
-    process = context.Process(target=memory_of, args=(url, queue))
+    process = context.Process(target=watched, args=(url, workers, queue))
     process.start()
     result = queue.get()
     process.join()
     return result
 
 
+def measure(engine, options):
+    refill(engine, options.rows)
+    quiet = latency(options.url, options.seconds)
+    beside = latency(options.url, options.seconds, lambda: backfill_for(options.url, options.seconds))
+    with connected(engine) as connection:
+        left = sum(count.rows for count in rows_by_schema_version(connection, 3).values())
+    if left < 0.8 * options.rows:  # the table is so small that the live writer's backfill has done too much of it
+        refill(engine, options.rows)
+    samples = {
+        "the loop": (the_loop, min(20_000, options.rows // 10)),
+        "the floor": (the_floor, min(200_000, options.rows // 5)),
+    }
+    rates = {name: (rows, timed(contender, engine, rows)) for name, (contender, rows) in samples.items()}
+    converted, seconds, before, after = ours(options.url, options.workers)
+    mine = converted / seconds
+    yield f"### {engine.dialect.name}, {options.rows:,} rows"
+    yield f"\n{platform.machine()}, {multiprocessing.cpu_count()} cores, Python {platform.python_version()}\n"
+    yield "| | rows | rows/s | takes, of the backfill's time |\n|---|---:|---:|---:|"
+    yield f"| backfill, {options.workers} worker | {converted:,} | {mine:,.0f} | 1.00 |"
+    for name in ("the floor", "the loop"):
+        rows, rate = rates[name]
+        yield f"| {name} | {rows:,} | {rate:,.0f} | {mine / rate:.2f} |"
+    yield "\n| | alone | beside a backfill | |\n|---|---:|---:|---:|"
+    yield f"| a save, p99 | {quiet[0]:.1f} ms | {beside[0]:.1f} ms | {beside[0] / quiet[0]:.1f} times |"
+    yield f"| saves in {options.seconds:.0f} s | {quiet[1]:,} | {beside[1]:,} | |"
+    yield f"\nMemory of the backfill at its peak: {after:.0f} MB, of which {before:.0f} MB before the first row.\n"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--url", default="sqlite:///bench-backfill.db")
     parser.add_argument("--rows", type=int, default=100_000)
-    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=10, help="of the live writer, each time")
+    parser.add_argument("--output", type=Path, help="append the tables to this file of Markdown")
     options = parser.parse_args()
     SessionStore.open(options.url, upgrade=True).close()
     engine = create_engine(options.url)
-    contenders = {"backfill": ours, "the floor": the_floor, "the loop": the_loop}
-    figures = {name: [] for name in contenders}
-    for _ in range(options.rounds):  # interleaved, so that a slow moment of the machine hits everybody
-        for name, contender in contenders.items():
-            figures[name].append(measured(engine, options.rows, contender, options.workers))
-    print(f"{platform.machine()}, Python {platform.python_version()}, {engine.dialect.name}, {options.rows:,} rows")
-    mine = statistics.median(figures["backfill"])
-    for name, found in figures.items():
-        rate = statistics.median(found)
-        print(f"{name:<10} {rate:>8,.0f} rows/s   {rate / mine:.2f} times the backfill's")
-    refill(engine, options.rows)
-    before, after = memory(options.url)
-    print(f"memory     {after:.0f} MB at its peak, {before:.0f} MB before the first row")
-    refill(engine, options.rows)
-    quiet, saves = latency(options.url, options.seconds)
-    beside, saves_beside = latency(options.url, options.seconds, lambda: backfill_for(options.url, options.seconds))
-    print(f"live p99   {quiet:.1f} ms quiet ({saves} saves), {beside:.1f} ms beside a backfill ({saves_beside} saves)")
+    text = "\n".join(measure(engine, options))
     engine.dispose()
+    print(text)
+    if options.output:
+        with options.output.open("a", encoding="utf-8") as file:
+            file.write(f"{text}\n")
 
 
 if __name__ == "__main__":

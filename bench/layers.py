@@ -10,7 +10,7 @@ from itertools import cycle
 from bench.contenders import changed
 from bench.contenders.floor import Floor, read, write
 from bench.contenders.ours import Store
-from bench.places import Place, filled
+from bench.places import Place, filled, numbered
 from rekindle import SessionRepository, codec
 from rekindle.engine import create_engine
 from rekindle.secret_guard import find_secret
@@ -22,8 +22,11 @@ _CALLS = 1_000
 def table(here: Place, rounds: int) -> str:
     """Take the processor time of the layers of a load, and of the checks before a write, without that of others."""
     url = here.database("layers")
-    ids = filled(url, [3] * 400 + [2] * 200 + [1] * 200)
-    current, version_2, version_1 = (cycle([one for one in ids if one[1] == n]) for n in "321")
+    versions = [3] * 400 + [2] * 200 + [1] * 200
+    filled(url, versions)
+    current, version_2, version_1 = (
+        cycle([numbered(number, one) for number, one in enumerate(versions) if one == version]) for version in (3, 2, 1)
+    )
     floor, store = Floor(url), Store(url)
     engine = create_engine(url)
     connection = engine.connect()
@@ -60,8 +63,8 @@ def table(here: Place, rounds: int) -> str:
     }
     lines = ["## Layers", ""]
     for title, layers in parts.items():
-        lines += [f"| {title}, one caller, SQLite | us (median) | fastest |", "|---|---:|---:|"]
-        lines += [f"| {name} | {middle:.1f} | {least:.1f} |" for name, middle, least in _timed(layers, rounds)]
+        lines += [f"| {title}, one caller, SQLite | processor us, lowest round | median |", "|---|---:|---:|"]
+        lines += [f"| {name} | {least:.1f} | {middle:.1f} |" for name, least, middle in _timed(layers, rounds)]
         lines.append("")
     connection.close()
     engine.dispose()
@@ -74,10 +77,10 @@ def _timed(layers: dict[str, Callable[[], object]], rounds: int):
     taken: dict[str, list[float]] = {name: [] for name in layers}
     for call in layers.values():
         call()
-    for _ in range(max(rounds, 9)):
+    for _ in range(max(rounds, 15)):
         for name, call in layers.items():
             begin = time.thread_time()
             for _ in range(_CALLS):
                 call()
             taken[name].append((time.thread_time() - begin) / _CALLS * 1e6)
-    return [(name, statistics.median(figures), min(figures)) for name, figures in taken.items()]
+    return [(name, min(figures), statistics.median(figures)) for name, figures in taken.items()]

@@ -14,12 +14,16 @@ _PACKAGES = (
 )  # fmt: skip
 
 
-def described() -> str:
+def load() -> float:
+    """How many processes wanted a core in the last minute."""
+    return os.getloadavg()[0]
+
+
+def described(load_before: float) -> str:
     """Name processor, system, Python and every package that was measured."""
-    versions = f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}"
     lines = [
-        f"- {_processor()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the end of the run",
-        f"- {platform.system()}, {versions}",
+        f"- {_processor()}, {os.cpu_count()} cores; load {load_before:.1f} before the run, {load():.1f} at its end",
+        f"- {platform.system()}, Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}",
         f"- {', '.join(filter(None, map(_version, _PACKAGES)))}",
     ]
     return "\n".join(lines)

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+import sqlite3
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +31,7 @@ COLUMNS = (
 )  # fmt: skip
 _BORN = datetime(2025, 1, 1, tzinfo=UTC)
 _BATCH = 5_000
+_SUFFIXES = ("", "-wal", "-shm")
 
 
 @dataclass
@@ -34,34 +40,58 @@ class Place:
 
     engine: str
     directory: Path
-    made: list[str] = field(default_factory=list)
+    made: list[sa.URL] = field(default_factory=list)
 
     def database(self, name: str) -> sa.URL:
         """Make an empty database."""
         if self.engine == "sqlite":
-            path = self.directory / f"{name}.sqlite"
-            for suffix in ("", "-wal", "-shm"):
-                Path(f"{path}{suffix}").unlink(missing_ok=True)
-            return sa.URL.create("sqlite", database=str(path))
+            url = sa.URL.create("sqlite", database=str(self.directory / f"{name}.sqlite"))
+            self.made.append(url)
+            return url
         name = f"rekindle_bench_{os.getpid()}_{name}"
-        self._server(f"DROP DATABASE IF EXISTS {name}", f"CREATE DATABASE {name}")
-        self.made.append(name)
-        return sa.make_url(SERVERS[self.engine]).set(database=name)
+        url = sa.make_url(SERVERS[self.engine]).set(database=name)
+        self._server(f"DROP DATABASE IF EXISTS {name}")
+        self._server(f"CREATE DATABASE {name}")
+        self.made.append(url)
+        return url
 
-    def _server(self, *commands: str) -> None:
+    def _server(self, command: str) -> Any:
         engine = sa.create_engine(SERVERS[self.engine], isolation_level="AUTOCOMMIT")
         with engine.connect() as connection:
-            for command in commands:
-                connection.exec_driver_sql(command)
+            answer = connection.exec_driver_sql(command)
+            value = answer.scalar() if answer.returns_rows else None
         engine.dispose()
+        return value
 
-    def drop(self) -> None:
-        """Leave nothing behind."""
+    def settings(self) -> str:
+        """Say what the engine promises of a commit."""
+        match self.engine:
+            case "sqlite":
+                return (
+                    f"SQLite {sqlite3.sqlite_version}, WAL, synchronous=FULL for everybody, on {_disk(self.directory)}"
+                )
+            case "postgresql":
+                words = ("server_version", "fsync", "synchronous_commit")
+                version, *values = (self._server(f"SHOW {word}") for word in words)
+                return f"PostgreSQL {version}, {', '.join(map('{} {}'.format, words[1:], values))}"
+            case _:
+                version, flush = self._server("SELECT VERSION()"), "innodb_flush_log_at_trx_commit"
+                return f"MariaDB {version}, {flush} {self._server(f'SELECT @@{flush}')}"
+
+    def drop(self, keep: sa.URL | None = None) -> None:
+        """Leave nothing behind, but for the one that is to be kept."""
         force = " WITH (FORCE)" if self.engine == "postgresql" else ""
-        for name in self.made:
-            with suppress(sa.exc.SQLAlchemyError):
-                self._server(f"DROP DATABASE IF EXISTS {name}{force}")
-        shutil.rmtree(self.directory, ignore_errors=True)
+        kept = [url for url in self.made if url == keep]
+        for url in self.made:
+            if url in kept:
+                continue
+            if self.engine == "sqlite":
+                for suffix in _SUFFIXES:
+                    Path(f"{url.database}{suffix}").unlink(missing_ok=True)
+            else:
+                with suppress(sa.exc.SQLAlchemyError):
+                    self._server(f"DROP DATABASE IF EXISTS {url.database}{force}")
+        self.made = kept
 
 
 @contextmanager
@@ -75,6 +105,25 @@ def place(engine: str, directory: Path) -> Iterator[Place]:
         yield here
     finally:
         here.drop()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _disk(directory: Path) -> str:
+    """Name the file system that a directory is on, and how long it takes to sync a page to it."""
+    try:
+        mounts = [line.split()[1:3] for line in Path("/proc/mounts").read_text().splitlines()]
+    except OSError:
+        mounts = []
+    above = [(len(point), kind) for point, kind in mounts if directory.resolve().is_relative_to(point)]
+    kind = max(above, default=(0, "a file system without a name"))[1]
+    with tempfile.TemporaryFile(dir=directory, buffering=0) as file:
+        taken = []
+        for _ in range(100):
+            file.write(b"x" * 4096)
+            begin = time.perf_counter()
+            os.fsync(file.fileno())
+            taken.append(time.perf_counter() - begin)
+    return f"{kind} ({statistics.median(taken) * 1e3:.2f} ms for an fsync, median of 100)"
 
 
 def durable(engine: sa.Engine) -> None:
@@ -88,41 +137,50 @@ def durable(engine: sa.Engine) -> None:
         cursor.close()
 
 
-def rows(versions: list[int]) -> Iterator[tuple[Any, ...]]:
-    """Make one row per schema version asked for; ids say both, as in `s3-0000041`."""
+def numbered(number: int, version: int) -> str:
+    """Make an id that says both, as in `s3-0000041`."""
+    return f"s{version}-{number:07d}"
+
+
+def rows(versions: Iterable[int], name: Callable[[int, int], str] = numbered) -> Iterator[tuple[Any, ...]]:
+    """Make one row per schema version asked for."""
     texts = {(version, realm): text(version, realm) for version in DOCUMENTS for realm in REALMS}
     for number, version in enumerate(versions):
         realm, document = REALMS[number % len(REALMS)], DOCUMENTS[version]
         born = _BORN + timedelta(seconds=number)
         yield (
-            f"s{version}-{number:07d}", version, 1, texts[version, realm], realm, document["provider"],
+            name(number, version), version, 1, texts[version, realm], realm, document["provider"],
             document["model"], document["instance_id"], document["comms_name"], born, born,
         )  # fmt: skip
 
 
-def filled(url: sa.URL, versions: list[int]) -> list[str]:
-    """Create rekindle's tables, fill them past every interface, and return the ids."""
-    engine = sa.create_engine(url)
-    if engine.dialect.name == "sqlite":
-        durable(engine)
+def filled(url: sa.URL, versions: Iterable[int], name: Callable[[int, int], str] = numbered) -> None:
+    """Create rekindle's tables, and fill them past every interface."""
+    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+    dialect = engine.dialect.name
     with engine.connect() as connection:
         upgrade(connection)
-    ids: list[str] = []
-    pending = list(rows(versions))
-    with engine.begin() as connection:
+    with engine.connect() as connection:
         raw = connection.connection.dbapi_connection
-        for start in range(0, len(pending), _BATCH):
-            batch = pending[start : start + _BATCH]
-            ids += [row[0] for row in batch]
-            _insert(engine.dialect.name, raw, batch)
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        if dialect == "sqlite":
+            # Nobody needs these rows after a crash; what is measured opens the file as everybody does.
+            for pragma in ("journal_mode=OFF", "synchronous=OFF", "cache_size=-2000000"):
+                raw.execute(f"PRAGMA {pragma}")
+        if dialect != "postgresql":  # where a COPY is a transaction
+            raw.cursor().execute("BEGIN")
+        pending = rows(versions, name)
+        while batch := list(islice(pending, _BATCH)):
+            _insert(dialect, raw, batch)
+        raw.commit()
+    with engine.connect() as connection:
+        if dialect == "sqlite":
+            connection.exec_driver_sql("PRAGMA analysis_limit=1000")  # or it would read all of the indexes
         connection.exec_driver_sql(
-            {"sqlite": "ANALYZE", "postgresql": "VACUUM ANALYZE"}.get(
-                engine.dialect.name, "ANALYZE TABLE session_metadata"
-            )
+            {"sqlite": "ANALYZE", "postgresql": "VACUUM ANALYZE"}.get(dialect, "ANALYZE TABLE session_metadata")
         )
+        if dialect == "sqlite":
+            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
     engine.dispose()
-    return ids
 
 
 def _insert(dialect: str, raw: Any, batch: list[tuple[Any, ...]]) -> None:

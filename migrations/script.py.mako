@@ -14,7 +14,7 @@ House rules of a revision:
   because they wait for old transactions to end; and drop what a run that was cut short left INVALID.
 - On MariaDB each statement commits by itself: a revision that is run again after a crash must go through.
 - Primary keys and unique indexes begin with session_id; nothing draws on a sequence.
-- Raise rekindle.orm.DATABASE_REVISION to this revision in the same commit, and add the file's sha256 to
+- Raise rekindle.tables.DATABASE_REVISION to this revision in the same commit, and add the file's sha256 to
   tests/migrations/released.json with the release.
 
 Replace all of this by what the revision is for.

@@ -15,12 +15,17 @@ import sqlalchemy as sa
 from rekindle import SessionMetadata
 
 PAGE = 100
+CALLERS = 8
+POOL = {"pool_size": CALLERS}
+"""So that nobody's engine opens and closes connections while eight are calling."""
 
 
 class Contender:
     """What the harness asks of everybody; what a contender lacks it does not define."""
 
     name: ClassVar[str]
+    family: ClassVar[str]
+    """Its name and colour in the plot, shared by both colours of a library."""
     package: ClassVar[str | None] = None
     engines: ClassVar[tuple[str, ...]] = ("sqlite", "postgresql", "mariadb")
     asynchronous: ClassVar[bool] = False

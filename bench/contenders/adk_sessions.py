@@ -8,7 +8,7 @@ import asyncio
 import json
 from uuid import uuid4
 
-from bench.contenders import Contender
+from bench.contenders import POOL, Contender
 from bench.documents import CURRENT
 from bench.places import durable, rows
 
@@ -17,6 +17,7 @@ _APP, _USER = "bench", "somebody"
 
 class Adk(Contender):
     name = "google-adk DatabaseSessionService"
+    family = "google-adk"
     package = "google.adk.sessions"
     engines = ("sqlite", "postgresql")
     asynchronous = True
@@ -31,7 +32,7 @@ class Adk(Contender):
         from sqlalchemy.ext.asyncio import create_async_engine
 
         driver = {"sqlite": "sqlite+aiosqlite"}.get(self.url.get_backend_name(), "postgresql+asyncpg")
-        self.engine = create_async_engine(self.url.set(drivername=driver))
+        self.engine = create_async_engine(self.url.set(drivername=driver), **POOL)
         if self.url.get_backend_name() == "sqlite":
             durable(self.engine.sync_engine)
         self.service = DatabaseSessionService(db_engine=self.engine)

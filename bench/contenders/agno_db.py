@@ -9,7 +9,7 @@ from time import time
 
 import sqlalchemy as sa
 
-from bench.contenders import PAGE, Contender
+from bench.contenders import PAGE, POOL, Contender
 from bench.documents import CURRENT, REALMS
 from bench.places import durable, rows
 
@@ -28,13 +28,14 @@ def plain(session_id):
 
 class Agno(Contender):
     name = "agno SqliteDb, PostgresDb"
+    family = "agno"
     package = "agno"
     engines = ("sqlite", "postgresql")
     differs = "a dict, not validated; an upsert without compare-and-swap; its page also counts all that match"
 
     def __init__(self, url):
         super().__init__(url)
-        self.engine = sa.create_engine(url)
+        self.engine = sa.create_engine(url, **POOL)
         if url.get_backend_name() == "sqlite":
             from agno.db.sqlite import SqliteDb
 
@@ -81,6 +82,7 @@ class Agno(Contender):
 
 class AsyncAgno(Contender):
     name = "agno AsyncSqliteDb, AsyncPostgresDb"
+    family = "agno"
     package = "agno"
     engines = ("sqlite", "postgresql")
     asynchronous = True
@@ -92,13 +94,13 @@ class AsyncAgno(Contender):
         if self.url.get_backend_name() == "sqlite":
             from agno.db.sqlite import AsyncSqliteDb
 
-            self.engine = create_async_engine(self.url.set(drivername="sqlite+aiosqlite"))
+            self.engine = create_async_engine(self.url.set(drivername="sqlite+aiosqlite"), **POOL)
             durable(self.engine.sync_engine)
             self.db = AsyncSqliteDb(db_engine=self.engine, session_table="bench")
         else:
             from agno.db.postgres import AsyncPostgresDb
 
-            self.engine = create_async_engine(self.url.set(drivername="postgresql+asyncpg"))
+            self.engine = create_async_engine(self.url.set(drivername="postgresql+asyncpg"), **POOL)
             self.db = AsyncPostgresDb(db_engine=self.engine, session_table="bench", db_schema="public")
 
     def fill(self, versions):

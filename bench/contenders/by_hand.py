@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-from bench.contenders import PAGE, Contender, changed
+from bench.contenders import PAGE, POOL, Contender, changed
 from bench.contenders.floor import read, write
 from bench.places import durable, rows
 from rekindle import SessionMetadata
@@ -71,11 +71,12 @@ def fill(engine, versions):
 
 class Orm(Contender):
     name = "SQLAlchemy ORM by hand"
+    family = "SQLAlchemy ORM by hand"
     differs = "no archive, no check for credentials; compare-and-swap by version_id_col; a save reads the row first"
 
     def __init__(self, url):
         super().__init__(url)
-        self.engine = sa.create_engine(url)
+        self.engine = sa.create_engine(url, **POOL)
         if url.get_backend_name() == "sqlite":
             durable(self.engine)
 
@@ -120,6 +121,7 @@ class Orm(Contender):
 
 class AsyncOrm(Contender):
     name = "SQLAlchemy ORM by hand, async"
+    family = "SQLAlchemy ORM by hand"
     package = "greenlet"
     asynchronous = True
     differs = Orm.differs
@@ -127,7 +129,7 @@ class AsyncOrm(Contender):
     async def start(self):
         from sqlalchemy.ext.asyncio import create_async_engine
 
-        self.engine = create_async_engine(self.url.set(drivername=_DRIVERS[self.url.get_backend_name()]))
+        self.engine = create_async_engine(self.url.set(drivername=_DRIVERS[self.url.get_backend_name()]), **POOL)
         if self.url.get_backend_name() == "sqlite":
             durable(self.engine.sync_engine)
 
@@ -183,6 +185,7 @@ class AsyncCore(Contender):
     """What the aim for asynchronous SQLite is measured against."""
 
     name = "aiosqlite under SQLAlchemy Core"
+    family = "aiosqlite under SQLAlchemy Core"
     package = "aiosqlite"
     engines = ("sqlite",)
     asynchronous = True
@@ -193,7 +196,7 @@ class AsyncCore(Contender):
         from sqlalchemy.ext.asyncio import create_async_engine
 
         url = self.url.set(drivername="sqlite+aiosqlite")
-        self.engine = create_async_engine(url, isolation_level="AUTOCOMMIT", skip_autocommit_rollback=True)
+        self.engine = create_async_engine(url, isolation_level="AUTOCOMMIT", skip_autocommit_rollback=True, **POOL)
         durable(self.engine.sync_engine)
         self.sql = statements("sqlite", scoped=False)
 

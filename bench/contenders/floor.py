@@ -60,6 +60,7 @@ def saved(session_id, metadata, lock, now):
 
 class Floor(Contender):
     name = "floor"
+    family = "floor"
     own_tables = False
     differs = "count is a bare count(*)"
 
@@ -140,6 +141,7 @@ class Floor(Contender):
 
 class AsyncFloor(Floor):
     name = "floor, async driver"
+    family = "floor"
     asynchronous = True
     differs = "psycopg, aiomysql, aiosqlite by hand"
 

@@ -34,6 +34,7 @@ def document_of(found):
 
 class SqliteSaver(Contender):
     name = "LangGraph SqliteSaver"
+    family = "LangGraph"
     package = "langgraph.checkpoint.sqlite"
     engines = ("sqlite",)
     differs = "a dict in msgpack, not validated; a save appends and compares nothing; one connection behind a lock"
@@ -78,6 +79,7 @@ class SqliteSaver(Contender):
 
 class PostgresSaver(SqliteSaver):
     name = "LangGraph PostgresSaver"
+    family = "LangGraph"
     package = "langgraph.checkpoint.postgres"
     engines = ("postgresql",)
     differs = "jsonb and msgpack, not validated; a save appends and compares nothing; one connection behind a lock"
@@ -97,6 +99,7 @@ class PostgresSaver(SqliteSaver):
 
 class AsyncSqliteSaver(Contender):
     name = "LangGraph AsyncSqliteSaver"
+    family = "LangGraph"
     package = "langgraph.checkpoint.sqlite"
     engines = ("sqlite",)
     asynchronous = True

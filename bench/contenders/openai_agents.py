@@ -7,13 +7,14 @@ from __future__ import annotations
 import asyncio
 import json
 
-from bench.contenders import Contender
+from bench.contenders import POOL, Contender
 from bench.documents import CURRENT
 from bench.places import durable, rows
 
 
 class OpenAiAgents(Contender):
     name = "openai-agents SQLAlchemySession"
+    family = "openai-agents"
     package = "agents.extensions.memory"
     engines = ("sqlite", "postgresql")
     asynchronous = True
@@ -24,7 +25,7 @@ class OpenAiAgents(Contender):
         from sqlalchemy.ext.asyncio import create_async_engine
 
         driver = {"sqlite": "sqlite+aiosqlite"}.get(self.url.get_backend_name(), "postgresql+asyncpg")
-        self.engine = create_async_engine(self.url.set(drivername=driver))
+        self.engine = create_async_engine(self.url.set(drivername=driver), **POOL)
         if self.url.get_backend_name() == "sqlite":
             durable(self.engine.sync_engine)
         await self._session("first", create_tables=True).get_items()

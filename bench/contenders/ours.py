@@ -10,6 +10,7 @@ _MORE = "checks on write as on load, looks for credentials, refuses newer rows, 
 
 class Store(Contender):
     name = "rekindle SessionStore"
+    family = "rekindle"
     own_tables = False
     differs = _MORE
 
@@ -49,6 +50,7 @@ class Store(Contender):
 
 class AsyncStore(Contender):
     name = "rekindle AsyncSessionStore"
+    family = "rekindle"
     asynchronous = True
     own_tables = False
     differs = _MORE

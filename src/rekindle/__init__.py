@@ -7,26 +7,25 @@ Where to begin: `SessionStore.open(url)`, or `SessionRepository` over a SQLAlche
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from rekindle import errors
-from rekindle.record import SessionRecord
-from rekindle.repository import SessionRepository
-from rekindle.schema import (
-    SESSION_METADATA_SCHEMA_VERSION,
-    AuthBindingRef,
-    MobMemberBinding,
-    PeerMeta,
-    Provider,
-    SessionLlmIdentity,
-    SessionMetadata,
-    SessionTooling,
-)
-from rekindle.store import SessionStore
-from rekindle.upcasting import upcast
-
 if TYPE_CHECKING:
+    from rekindle import errors
     from rekindle.aio import AsyncSessionRepository
     from rekindle.async_store import AsyncSessionStore
     from rekindle.identity import INHERIT, LlmIdentityOverride, ModelRegistry, resolve_llm_identity_override
+    from rekindle.record import SessionRecord
+    from rekindle.repository import SessionRepository
+    from rekindle.schema import (
+        SESSION_METADATA_SCHEMA_VERSION,
+        AuthBindingRef,
+        MobMemberBinding,
+        PeerMeta,
+        Provider,
+        SessionLlmIdentity,
+        SessionMetadata,
+        SessionTooling,
+    )
+    from rekindle.store import SessionStore
+    from rekindle.upcasting import upcast
 
 __all__ = [
     "INHERIT",
@@ -50,25 +49,35 @@ __all__ = [
     "upcast",
 ]
 
-
-# What not every program needs is imported when it is first asked for: importing rekindle is to cost next to nothing
-# beside importing SQLAlchemy and pydantic.
-_LAZY = {
-    "AsyncSessionRepository": "rekindle.aio",
-    "AsyncSessionStore": "rekindle.async_store",
-    "INHERIT": "rekindle.identity",
-    "LlmIdentityOverride": "rekindle.identity",
-    "ModelRegistry": "rekindle.identity",
-    "resolve_llm_identity_override": "rekindle.identity",
-}
+# Each name is imported when it is first asked for: whoever wants upcast() alone does not import SQLAlchemy, and nobody
+# an asyncio driver that is not used.
+_HOMES = {
+    "rekindle.aio": ("AsyncSessionRepository",),
+    "rekindle.async_store": ("AsyncSessionStore",),
+    "rekindle.identity": ("INHERIT", "LlmIdentityOverride", "ModelRegistry", "resolve_llm_identity_override"),
+    "rekindle.record": ("SessionRecord",),
+    "rekindle.repository": ("SessionRepository",),
+    "rekindle.schema": (
+        "SESSION_METADATA_SCHEMA_VERSION", "AuthBindingRef", "MobMemberBinding", "PeerMeta", "Provider",
+        "SessionLlmIdentity", "SessionMetadata", "SessionTooling",
+    ),
+    "rekindle.store": ("SessionStore",),
+    "rekindle.upcasting": ("upcast",),
+}  # fmt: skip
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is lazy; give `__version__`."""
-    if name in _LAZY:
-        return getattr(import_module(_LAZY[name]), name)
+    """Import what is asked for the first time; give `__version__`."""
+    if name in _HOME_OF:
+        found = globals()[name] = getattr(import_module(_HOME_OF[name]), name)
+        return found
+    if name == "errors":
+        return import_module("rekindle.errors")
     if name == "__version__":
-        from rekindle.rewriting import library_version  # noqa: PLC0415
-
-        return library_version()
+        return import_module("rekindle.rewriting").library_version()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

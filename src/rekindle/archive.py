@@ -28,12 +28,13 @@ from rekindle.errors import (
     SessionNotFoundError,
 )
 from rekindle.observability import newer_row_refused
+from rekindle.originals import keep
 from rekindle.record import SessionRecord
 from rekindle.repository import MAX_PAGE, SessionRepository
 from rekindle.rewriting import archive_entry, columns, why_missed
 from rekindle.schema import CURRENT, Change, SessionMetadata
 from rekindle.session_id import checked
-from rekindle.statements import ARCHIVE, archive_statements, statements
+from rekindle.statements import archive_statements, statements
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -53,7 +54,8 @@ class ArchiveEntry:
     What the archive knows of one original, without the document.
 
     `lock_version` and `schema_version` are those of the row when it was overwritten, `updated_at` when it had been
-    saved. `changes` is what the rewrite altered, `library_version` the release that did it.
+    saved. A lock version below zero is of an earlier session of the same id, which was deleted past the library.
+    `changes` is what the rewrite altered, `library_version` the release that did it.
     """
 
     session_id: str
@@ -178,8 +180,8 @@ class SessionArchive:
                 break
             versions = self._execute(self._sql.versions, _session_id=session_id).one_or_none()
             why_missed(versions, session_id, row.lock_version, self._realm)
-        changes = _replaced(row, restored.metadata)
-        self._connection().execute(ARCHIVE, archive_entry(_seen(row), row, changes))
+        changes = replaced(row, restored.metadata)
+        keep(self._connection(), [archive_entry(_seen(row), row, changes)])
         return restored
 
     def prune_page(
@@ -240,7 +242,7 @@ class SessionArchive:
         return ArchivedDocument(payload=found.payload, **_known(found))
 
     def _put_back(self, row: _Row, document: ArchivedDocument) -> SessionRecord | None:
-        encoded, metadata, changes = _as_columns(document)
+        encoded, metadata, changes = as_it_was(document.payload, document.schema_version, row.session_id)
         if self._realm is not None and encoded.realm != self._realm:
             raise RealmMismatchError(row.session_id, self._realm, encoded.realm)
         lock_version, now = row.lock_version + 1, datetime.now(UTC)
@@ -254,16 +256,18 @@ class SessionArchive:
         return restored if self._execute(self._sql.save, **_seen(row), **new).rowcount else None
 
 
-def _as_columns(document: ArchivedDocument) -> tuple[codec.Encoded, SessionMetadata, tuple[Change, ...]]:
-    """Take the text as it is, and the values of the columns from what it says."""
+def as_it_was(
+    payload: str, schema_version: int, session_id: str
+) -> tuple[codec.Encoded, SessionMetadata, tuple[Change, ...]]:
+    """Take an original as it is, and the values of the columns from what it says. Raises the errors of load()."""
     try:
-        metadata, _, changes = codec.decode(document.payload, document.schema_version)
+        metadata, _, changes = codec.decode(payload, schema_version)
     except SchemaError as error:
-        error.session_id = document.session_id
+        error.session_id = session_id
         raise
     encoded = codec.Encoded(
-        payload=document.payload,
-        schema_version=document.schema_version,
+        payload=payload,
+        schema_version=schema_version,
         realm=metadata.realm_id,
         provider=metadata.provider.value,
         model=metadata.model,
@@ -273,7 +277,7 @@ def _as_columns(document: ArchivedDocument) -> tuple[codec.Encoded, SessionMetad
     return encoded, metadata, changes
 
 
-def _replaced(row: _Row, restored: SessionMetadata) -> tuple[Change, ...]:
+def replaced(row: _Row, restored: SessionMetadata) -> tuple[Change, ...]:
     """Say what a restore altered and dropped, so that a prune knows what only the archive still holds."""
     try:
         overwritten = codec.decode(row.payload, row.schema_version).metadata

@@ -22,7 +22,7 @@ class Capabilities:
     locks_rows: bool
     """Whether rows can be locked one by one, and those that others hold be passed over (SKIP LOCKED)."""
     batch_seconds: float
-    """How long a batch should take. Where one writer keeps out all others, they must not notice that it writes."""
+    """How long a batch should keep rows locked: what a live writer has to wait in the worst case."""
     smallest_batch: int
     """Below this, the commit is most of what a batch costs."""
     largest_batch: int
@@ -30,12 +30,12 @@ class Capabilities:
     """What is said at the start of a transaction, so that it does not wait for long when it waits at all."""
 
 
-_SQLITE = Capabilities(locks_rows=False, batch_seconds=0.05, smallest_batch=250, largest_batch=1_000)
-_MARIADB = Capabilities(locks_rows=True, batch_seconds=0.25, smallest_batch=200, largest_batch=5_000)
+_SQLITE = Capabilities(locks_rows=False, batch_seconds=0.1, smallest_batch=250, largest_batch=1_000)
+_MARIADB = Capabilities(locks_rows=True, batch_seconds=0.1, smallest_batch=100, largest_batch=5_000)
 _POSTGRESQL = Capabilities(
     locks_rows=True,
-    batch_seconds=0.5,
-    smallest_batch=200,
+    batch_seconds=0.1,
+    smallest_batch=100,
     largest_batch=5_000,
     patience=("SET LOCAL lock_timeout = '5s'",),
 )

@@ -7,17 +7,17 @@ Exact as long as that is cheap; above it the planner's estimate, and the word fo
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, func, literal, select
 
-from rekindle.batches import versions_below
-from rekindle.orm import session_metadata as t
+from rekindle.tables import session_metadata as t
 
 EXACT_UP_TO = 100_000
-_ABOVE_ALL = 2**31 - 1
+ABOVE_ALL = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Count:
         return f"{self.rows:,}" if self.exact else f"about {self.rows:,}"
 
 
-def rows_by_schema_version(connection: Connection, below: int = _ABOVE_ALL) -> dict[int, Count]:
+def rows_by_schema_version(connection: Connection, below: int = ABOVE_ALL) -> dict[int, Count]:
     """Count the rows of each stored schema version below one, lowest first; versions are found by the index."""
     found = {version: _bounded(connection, version) for version in versions_below(connection, below)}
     huge = {version: _estimated(connection, version) for version, count in found.items() if not count.exact}
@@ -39,7 +39,7 @@ def rows_by_schema_version(connection: Connection, below: int = _ABOVE_ALL) -> d
         return found
     # MariaDB never estimates more than half of the table for one version, so the estimates share what is left of it.
     total = _estimated(connection, None)
-    if below == _ABOVE_ALL and total:
+    if below == ABOVE_ALL and total:
         left = total - sum(count.rows for count in found.values() if count.exact)
         share = max(left, 0) / (sum(huge.values()) or 1)
         huge = {version: round(rows * share) for version, rows in huge.items()}
@@ -72,3 +72,18 @@ def estimated_rows(connection: Connection, table: str, condition: str = "") -> i
         plan = json.loads(plan) if isinstance(plan, str) else plan
         return int(plan[0]["Plan"]["Plan Rows"])
     return int(connection.exec_driver_sql(f"EXPLAIN {query}").one().rows or 0)
+
+
+def versions_below(connection: Connection, to_version: int, above: int | None = None) -> Iterator[int]:
+    """Yield the stored schema versions below one, and above another, lowest first: one look into the index each."""
+    version = above
+    while True:
+        statement = _LOWEST if version is None else _NEXT
+        version = connection.execute(statement, {"_v": version} if version is not None else {}).scalar()
+        if version is None or version >= to_version:
+            return
+        yield version
+
+
+_LOWEST = select(t.c.schema_version).order_by(t.c.schema_version).limit(1)
+_NEXT = _LOWEST.where(t.c.schema_version > bindparam("_v"))

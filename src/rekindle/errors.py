@@ -20,7 +20,7 @@ What can go wrong, as types.
     ├── DatabaseRevisionError                the tables are behind or ahead of the code
     ├── DatabaseUnavailableError             cannot be opened, reached or locked in time
     ├── UnsupportedDatabaseError             not SQLite, PostgreSQL or MariaDB
-    └── of backfill and verify               in rekindle.bulk_errors
+    └── of backfill and verify               in rekindle.backfill.errors
 
 Every message ends with what to do next, and none carries a value of a document, a password or a URL with a password in
 it. The attributes are the interface; the wording is not.
@@ -194,7 +194,7 @@ class InvalidPayloadError(SchemaError):
         remedy = (
             "correct it and try again"
             if self.session_id is None
-            else (f"the row is untouched, see it with `rekindle show {quote(self.session_id)} --original`")
+            else (f"the row is untouched, see it with `rekindle show {quote(self.session_id)} --stored`")
         )
         return f"{self._subject()} is not valid session metadata ({shown}{tail}); {remedy}"
 

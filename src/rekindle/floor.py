@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, func, literal, select
 
 from rekindle.counting import Count, rows_by_schema_version
-from rekindle.orm import session_metadata_archive as archive
-from rekindle.orm import session_metadata_quarantine as quarantine
 from rekindle.schema import CURRENT, VERSIONS
+from rekindle.tables import session_metadata_archive as archive
+from rekindle.tables import session_metadata_quarantine as quarantine
 
 
 @dataclass(frozen=True, slots=True)

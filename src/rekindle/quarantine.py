@@ -14,14 +14,14 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, bindparam, select
 
-from rekindle.batches import Job, listed_rows, process, release
+from rekindle.backfill.batches import Job, listed_rows, process, release
 from rekindle.bulk import connected, write_transaction
 from rekindle.engine import translated
 from rekindle.errors import SessionNotFoundError
-from rekindle.orm import session_metadata_quarantine as q
 from rekindle.realms import of_realm
 from rekindle.revision import require_revision
 from rekindle.schema import CURRENT
+from rekindle.tables import session_metadata_quarantine as q
 
 AT_ONCE = 200
 """Entries tried again in one transaction."""

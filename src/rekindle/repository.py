@@ -28,12 +28,13 @@ from rekindle.errors import (
 from rekindle.execution import Execution, ThroughCore
 from rekindle.moments import moment_of
 from rekindle.observability import newer_row_refused, upcast_on_load
+from rekindle.originals import keep
 from rekindle.record import Batch, Filters, Page, SessionRecord, StoredDocument, changed, times
 from rekindle.rewriting import archive_entry, columns, why_missed
 from rekindle.schema import CURRENT, VERSIONS, SessionMetadata
 from rekindle.secret_guard import SecretGuard, find_secret
 from rekindle.session_id import checked, cursor_behind, position_of
-from rekindle.statements import ARCHIVE, ARCHIVED, FORGET, Statements, statements
+from rekindle.statements import ARCHIVED, FORGET, Statements, statements
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -129,7 +130,7 @@ class SessionRepository:
         return tuple(map(_stored, rows)), next_cursor
 
     def count_by_schema_version(self) -> dict[int, int]:
-        """Count rows per stored schema version, from an index alone."""
+        """Count rows per stored schema version, exactly, at one moment; those of all realms from indexes alone."""
         return {row[0]: row[1] for row in self._execute(self._sql.count)}
 
     # writing
@@ -309,7 +310,7 @@ class SessionRepository:
 
     def _archive(self, record: SessionRecord, stored: int, original: _Row) -> None:
         changes = codec.decode(original.payload, stored).changes
-        self.execution.connection.execute(ARCHIVE, archive_entry(_seen(record, stored), original, changes))
+        keep(self.execution.connection, [archive_entry(_seen(record, stored), original, changes)])
 
     def _holds(self, session_id: str, documents: set[bytes]) -> bool:
         """Whether a session holds, or was saved from, one of these documents in canonical form."""

@@ -9,12 +9,12 @@ from typing import Any
 from sqlalchemy import Connection, LargeBinary, Select, Table, cast, func, select
 
 from rekindle.counting import EXACT_UP_TO, Count, estimated_rows, rows_by_schema_version
-from rekindle.orm import session_metadata_archive as archive
-from rekindle.orm import session_metadata_quarantine as quarantine
 from rekindle.realms import of_realm
 from rekindle.repository import SessionRepository
 from rekindle.revision import current_revision
 from rekindle.schema import CURRENT
+from rekindle.tables import session_metadata_archive as archive
+from rekindle.tables import session_metadata_quarantine as quarantine
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,15 +18,15 @@ from pydantic_core import from_json
 from sqlalchemy import Connection, Select, bindparam, exists, select
 
 from rekindle import codec
-from rekindle.conversion import reason
+from rekindle.backfill.conversion import reason
 from rekindle.errors import NewerSchemaError, SchemaError
-from rekindle.orm import session_metadata as t
-from rekindle.orm import session_metadata_archive as a
-from rekindle.orm import session_metadata_quarantine as q
 from rekindle.realms import of_realm
 from rekindle.schema import CURRENT, SessionMetadata
 from rekindle.secret_guard import SecretGuard, find_secret
 from rekindle.statements import FILTERS
+from rekindle.tables import session_metadata as t
+from rekindle.tables import session_metadata_archive as a
+from rekindle.tables import session_metadata_quarantine as q
 
 PAGE = 500
 NAMED = 1_000

@@ -66,6 +66,14 @@ def as_json() -> Callable[[SessionMetadata], str]:
 # --- the tables, past every guard -----------------------------------------------------------------------------------
 
 
+def _row(session_id: str, payload: str, schema_version: int, columns: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "session_id": session_id, "schema_version": schema_version, "lock_version": 1, "payload": payload,
+        "realm": None, "provider": "openai", "model": "gpt-4.1", "instance_id": None, "comms_name": None,
+        "created_at": LONG_AGO, "updated_at": LONG_AGO, **columns,
+    }  # fmt: skip
+
+
 class Rows:
     """The tables as another release, or a careless hand, would reach them."""
 
@@ -74,13 +82,15 @@ class Rows:
 
     def insert(self, session_id: str, payload: str, schema_version: int, **columns: Any) -> None:
         """Put in a row: any payload, under any number."""
-        row = {
-            "session_id": session_id, "schema_version": schema_version, "lock_version": 1, "payload": payload,
-            "realm": None, "provider": "openai", "model": "gpt-4.1", "instance_id": None, "comms_name": None,
-            "created_at": LONG_AGO, "updated_at": LONG_AGO, **columns,
-        }  # fmt: skip
         with self._engine.begin() as connection:
-            connection.execute(session_metadata.insert(), row)
+            connection.execute(session_metadata.insert(), _row(session_id, payload, schema_version, columns))
+
+    def insert_versions(self, *schema_versions: int, **columns: Any) -> None:
+        """Put in a row for each of these numbers, at once; their ids are in this order."""
+        numbered = enumerate(schema_versions)
+        rows = [_row(f"row-{number:04d}", "{}", version, columns) for number, version in numbered]
+        with self._engine.begin() as connection:
+            connection.execute(session_metadata.insert(), rows)
 
     def edit(self, session_id: str, **columns: Any) -> None:
         """Overwrite these columns of a row, and nothing else."""

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from rekindle import SessionStore, backfill, errors
 from rekindle.backfill import Controls, Settings
-from rekindle.bulk_errors import BackfillIncompleteError, TooManyFailuresError
+from rekindle.backfill.errors import BackfillIncompleteError, TooManyFailuresError
 from rekindle.orm import session_metadata
 
 VERSION_2 = '{"schema_version":2,"model":"gpt-5","max_tokens":1,"provider":"open_a_i","tooling":{}}'
@@ -185,7 +185,7 @@ def test_rows_that_stay_locked_are_work_that_remains(engine, fill, capabilities,
     again = backfill.resume(engine, report.run_id)
     other.dispose()
 
-    assert (report.state, report.reason) == ("paused", "1 rows are held by other transactions")
+    assert (report.state, report.reason) == ("paused", "rows held by other transactions: 1")
     assert (again.state, again.done.converted) == ("succeeded", 1)
 
 
@@ -348,3 +348,23 @@ def test_no_original_is_left_of_a_batch_that_failed(engine, fill, right_before, 
 
     assert rows.count() == {"sessions": 3, "archive": 0, "quarantine": 0}
     assert at_versions() == {(2, 1): 3}
+
+
+def test_what_is_written_is_exact_whatever_is_in_it(engine, rows, rival):
+    """In one batch: short and long, empty and missing, quotes, percent signs, backslashes, and every alphabet."""
+    names = ["plain", "%s %(x)s 100%", 'it\'s \\ "quoted" \\n', "wörker 日本 😀", "  spaces  ", "x" * 255]
+    long = "y" * 300_000
+    for number, name in enumerate(names):
+        extra = {"comms_name": name, "provider_params": {"text": long if number % 2 else "", "n": [1, 1.0, None]}}
+        document = json.dumps({**json.loads(VERSION_2), **extra}, ensure_ascii=number % 2 == 0)
+        for prefix in ("saved", "backfilled"):
+            rows.insert(f"{prefix}-{number} é% ", document, 2)
+        rival.save(rival.load(f"saved-{number} é% "))
+    rows.insert("backfilled without", VERSION_2, 2, comms_name="stale")
+    report = backfill.run(engine, Settings(batch_size=50))
+    both = [[rows.read(f"{prefix}-{number} é% ") for prefix in ("saved", "backfilled")] for number in range(len(names))]
+
+    assert (report.done.converted, report.done.timed_out) == (len(names) + 1, 0)
+    assert [ours["comms_name"] for _, ours in both] == names
+    assert all(saved["payload"] == ours["payload"] for saved, ours in both)
+    assert rows.read("backfilled without")["comms_name"] is None

@@ -13,10 +13,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from rekindle import backfill, backfill_runs
-from rekindle.backfill import Controls, Settings
+from rekindle import backfill
+from rekindle.backfill import Controls, Settings, runs
+from rekindle.backfill.errors import BackfillRunNotFoundError, BackfillRunStateError
 from rekindle.bulk import connected
-from rekindle.bulk_errors import BackfillRunNotFoundError, BackfillRunStateError
 from rekindle.orm import session_metadata_backfill
 
 VERSION_2 = '{"schema_version":2,"model":"gpt-5","max_tokens":1,"provider":"open_a_i","tooling":{}}'
@@ -55,7 +55,7 @@ def tell(engine):
 
     def say(what):
         with connected(engine) as connection:
-            (run,) = backfill_runs.recent(connection)
+            (run,) = runs.recent(connection)
             return what(connection, run.run_id)
 
     return say
@@ -75,7 +75,7 @@ def once(act):
 
 def read(engine):
     with connected(engine) as connection:
-        return list(backfill_runs.recent(connection))
+        return list(runs.recent(connection))
 
 
 def test_a_run_is_recorded(engine, fill, rows):
@@ -96,7 +96,7 @@ def test_a_run_is_recorded(engine, fill, rows):
 def test_it_is_paused_and_resumed(engine, fill, tell, rows):
     """Told to pause it stops behind its batch; resumed, it goes on with its settings and adds to its counts."""
     fill(6)
-    report = backfill.run(engine, Settings(batch_size=2), once(lambda: tell(backfill_runs.pause)))
+    report = backfill.run(engine, Settings(batch_size=2), once(lambda: tell(runs.pause)))
     (paused,) = read(engine)
     again = backfill.resume(engine, report.run_id[:6])
     (ended,) = read(engine)
@@ -109,7 +109,7 @@ def test_it_is_paused_and_resumed(engine, fill, tell, rows):
 def test_it_is_cancelled(engine, fill, tell):
     """Told to stop it stops behind its batch, for good; what is converted stays converted."""
     fill(6)
-    report = backfill.run(engine, Settings(batch_size=2), once(lambda: tell(backfill_runs.cancel)))
+    report = backfill.run(engine, Settings(batch_size=2), once(lambda: tell(runs.cancel)))
     (run,) = read(engine)
     with pytest.raises(BackfillRunStateError):
         backfill.resume(engine, report.run_id)
@@ -166,7 +166,7 @@ def test_a_lost_run_is_cancelled_at_once(engine, fill, tell):
         long_ago = datetime.now(UTC) - timedelta(hours=1)
         lost = {"state": "running", "started_by": "someone@elsewhere:1", "updated_at": long_ago}
         connection.execute(session_metadata_backfill.update().values(lost))
-    run = tell(backfill_runs.cancel)
+    run = tell(runs.cancel)
 
     assert run.state == "cancelled"
 
@@ -178,12 +178,12 @@ def test_a_run_at_work_is_not_taken_over(engine, fill, tell):
 
     def take_over():
         with pytest.raises(BackfillRunStateError) as error:
-            tell(backfill_runs.take_over)
+            tell(runs.take_over)
         caught.append(error.value)
 
     backfill.run(engine, Settings(batch_size=2), once(take_over))
     with connected(engine) as connection, pytest.raises(BackfillRunNotFoundError):
-        backfill_runs.find(connection, "ffff")
+        runs.find(connection, "ffff")
 
     assert (caught[0].state, caught[0].verb) == ("running", "resume")
 

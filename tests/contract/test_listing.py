@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import urlsafe_b64encode
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 
@@ -273,3 +274,41 @@ def test_rows_are_counted_per_stored_version(store, some_rows, rows):
     rows.edit("s2", payload="{")
 
     assert store.count_by_schema_version() == {1: 1, 3: 3, 4: 1}
+
+
+@pytest.mark.parametrize(
+    "versions",
+    [
+        pytest.param([3] * 250, id="all current"),
+        pytest.param([3] * 240 + [2, 1] * 5, id="a few outdated"),
+        pytest.param([3] * 150 + [2] * 110, id="the rarer one is at the end of the ids"),
+        pytest.param([1, 2, 3] * 50, id="as many of each"),
+        pytest.param([2] * 230 + [3] * 20, id="hardly any current"),
+        pytest.param([0, -1, 2**31 - 1, 3], id="numbers of nobody"),
+    ],
+)
+def test_the_count_is_exact_however_versions_are_spread(store, rows, versions):
+    """On SQLite one version is not counted but what is left of the whole, whichever that is."""
+    rows.insert_versions(*versions)
+
+    assert store.count_by_schema_version() == Counter(versions)
+
+
+def test_a_count_of_a_realm_is_of_that_realm(open_store, rows):
+    """The rows of the others are in none of its numbers."""
+    rows.insert_versions(*[1, 2] * 60, realm="ours")
+    rows.insert("theirs", "{}", 3, realm="theirs")
+
+    assert open_store(realm="ours").count_by_schema_version() == {1: 60, 2: 60}
+    assert open_store(realm="theirs").count_by_schema_version() == {3: 1}
+    assert open_store(realm="nobody's").count_by_schema_version() == {}
+
+
+def test_what_is_no_number_is_counted_under_what_it_is(store, some_rows, engine):
+    """A column of SQLite takes any value, and a count says so."""
+    if engine.dialect.name != "sqlite":
+        pytest.skip("this column takes numbers only")
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE session_metadata SET schema_version = 'three' WHERE session_id = 's0'")
+
+    assert store.count_by_schema_version() == {3: 4, "three": 1}

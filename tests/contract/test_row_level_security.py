@@ -306,3 +306,20 @@ def test_other_databases_say_that_they_have_none(backend, engine):
         pytest.skip("it has")
     with engine.connect() as connection, pytest.raises(DatabaseUnavailableError, match="opened with a realm"):
         rls.enable(connection)
+
+
+def test_an_original_that_the_role_does_not_see_is_not_in_its_way(open_as_role, secured, rows, documents):
+    """What a session that was moved away left in its old realm stays there, and the new session's is kept beside it."""
+    rows.insert("session-1", OLD, 1, realm="theirs")
+    ours = open_as_role(realm="ours")
+    rows.edit("session-1", realm="ours")
+    ours.save(ours.load("session-1"))
+    with secured.begin() as connection:
+        connection.execute(sa.text("UPDATE session_metadata_archive SET realm = 'theirs', payload = '{}'"))
+    ours.delete("session-1")
+    ours.import_document("session-1", OLD)
+    ours.save(ours.load("session-1"))
+
+    assert [(kept["realm"], kept["lock_version"], kept["payload"]) for kept in rows.archived("session-1")] == [
+        ("ours", -1, OLD), ("theirs", 1, "{}"),
+    ]  # fmt: skip

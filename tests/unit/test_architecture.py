@@ -23,7 +23,7 @@ PURE = (
     "record",
     "observability",
 )
-TABLES = ("tables", "orm", "statements", "execution", "engine", "revision", "database")
+TABLES = ("tables", "orm", "originals", "statements", "execution", "engine", "revision", "database")
 # The document's history and the tables' history meet in the repository; what stands on it may reach both ways.
 ALLOWED = {
     "errors": set(),
@@ -40,6 +40,7 @@ ALLOWED = {
     "observability": {"schema", "errors"},
     "tables": {"moments"},
     "orm": {"tables"},
+    "originals": {"tables"},
     "statements": {"tables"},
     "execution": {"tables"},
     "engine": {"errors"},
@@ -54,6 +55,7 @@ ALLOWED = {
         "execution",
         "moments",
         "observability",
+        "originals",
         "record",
         "rewriting",
         "schema",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rekindle.pace import LARGEST, BatchSize, Rate, Tolerance
+from rekindle.backfill.pace import LARGEST, BatchSize, Rate, Tolerance
 
 
 def settled(size, seconds_per_row, overhead=0.0, batches=60):

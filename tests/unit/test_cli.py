@@ -32,6 +32,7 @@ ON_A_DATABASE = [
     "list",
     "show one",
     "show one --original",
+    "show one --stored",
     "delete one --yes",
     "export jsonl",
     "backfill",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sqlite3
 from datetime import UTC, datetime, timedelta
@@ -150,3 +151,59 @@ def test_what_is_no_age_is_wrong_usage(url, text):
 
     assert failed.exit_code == 2
     assert "90d" in failed.stderr
+
+
+def test_what_a_backfill_rewrote_is_put_back(url):
+    """Those that somebody saved since are named on stdout, and are the reason for exit code 3."""
+    with SessionStore.open(url) as store:
+        for number in range(4):
+            store.import_document(f"session-{number}", PLAIN)
+    call("backfill", "--url", url)
+    with SessionStore.open(url) as store:
+        store.update("session-2", lambda metadata: metadata.model_copy(update={"comms_name": "mine"}))
+    many = ("archive", "restore", "--schema-version", "3", "--since", "1h", "--url", url)
+    dry, done, again = call(*many, "--dry-run"), call(*many), call(*many, "--json")
+    document = json.loads(again.stdout)
+
+    saved = [f"{name}\tsaved since\tit is at lock version 2" for name in ("dropping", "plain", "session-2")]
+    assert [dry.exit_code, done.exit_code, again.exit_code] == [3, 3, 3]
+    assert dry.stdout.splitlines() == done.stdout.splitlines() == saved
+    assert "would put 4 originals back" in dry.stderr
+    assert "put 4 originals back" in done.stderr
+    assert "left alone 3 (saved since)" in done.stderr
+    assert (document["restored"], document["left"]) == (0, {"saved since": 3})
+    assert [each["session_id"] for each in document["left_sessions"]] == ["dropping", "plain", "session-2"]
+    assert call("show", "session-1", "--original", "--url", url).stdout == PLAIN
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        ([], "name a session, or say --schema-version and --since"),
+        (["--since", "1h"], "name a session, or say --schema-version and --since"),
+        (["--schema-version", "3", "--since", "1h", "--lock-version", "1"], "name a session, or say"),
+        (["--schema-version", "4", "--since", "1h"], "knows schema versions up to 3"),
+        (["plain", "--since", "1h"], "leave them out, or the ID"),
+        (["--schema-version", "3", "--since", "yesterday"], "neither a length of time"),
+    ],
+)
+def test_restore_says_what_was_meant(url, words, meant):
+    """One session, or all that a backfill rewrote since a moment: which it is must be clear."""
+    result = call("archive", "restore", *words, "--url", url)
+
+    assert (result.exit_code, meant in result.stderr) == (2, True)
+
+
+def test_a_damaged_row_is_shown_beside_its_original(url, path):
+    """The remedy that the error names shows what the row holds, --original what it held before it was rewritten."""
+    with sqlite3.connect(path) as connection:
+        connection.execute("""UPDATE session_metadata SET payload = '{"model": "cut o' WHERE session_id = 'dropping'""")
+    connection.close()
+    failed = call("show", "dropping", "--url", url)
+    remedy = re.search(r"see it with `rekindle (show dropping --\w+)`", failed.stderr)[1]
+
+    assert failed.exit_code == 1
+    assert call(*remedy.split(), "--url", url).stdout == '{"model": "cut o'
+    assert call("show", "dropping", "--original", "--url", url).stdout == OLD
+    assert json.loads(call("show", "dropping", "--stored", "--json", "--url", url).stdout)["lock_version"] == 2
+    assert call("show", "dropping", "--original", "--stored", "--url", url).exit_code == 2

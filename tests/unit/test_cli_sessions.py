@@ -186,7 +186,7 @@ def test_list_names_bad_rows(path, url, lie):
     assert (text.exit_code, in_json.exit_code) == (3, 3)
     assert "new" in text.stdout
     assert text.stderr.startswith("bad row: session 'old' ")
-    assert "--original" in text.stderr or "upgrade rekindle" in text.stderr
+    assert "--stored" in text.stderr or "upgrade rekindle" in text.stderr
     assert [bad["session_id"] for bad in json.loads(in_json.stdout)["bad"]] == ["old"]
     assert contents(path) == before
 
@@ -251,7 +251,7 @@ def test_show_a_row_that_does_not_load(path, url, payload):
     in_json = json.loads(call("show", "old", "--original", "--json", "--url", url).stdout)
 
     assert shown.exit_code == 1
-    assert "rekindle show old --original" in shown.stderr or "upgrade rekindle" in shown.stderr
+    assert "rekindle show old --stored" in shown.stderr or "upgrade rekindle" in shown.stderr
     assert (original.exit_code, original.stdout_bytes) == (0, payload.encode())
     assert in_json["payload"] == payload
 

@@ -12,13 +12,17 @@ import click
 from rekindle.archive import ArchiveEntry, ArchivePage
 from rekindle.cli.command import Group, json_option, realm_option, url_option
 from rekindle.cli.output import moment, narrate, table, write, write_json
+from rekindle.cli.undoing import undo
 from rekindle.repository import MAX_PAGE
+from rekindle.schema import CURRENT
 from rekindle.store import SessionStore
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
-def _moment(_ctx: click.Context, _param: click.Parameter, value: str) -> datetime:
+def _moment(_ctx: click.Context, _param: click.Parameter, value: str | None) -> datetime | None:
+    if value is None:
+        return None
     try:
         return moment_before(value, datetime.now(UTC))
     except (ValueError, OverflowError):
@@ -38,7 +42,7 @@ def moment_before(text: str, now: datetime) -> datetime:
 @click.group(cls=Group, examples=["rekindle archive list session-1", "rekindle archive prune --older-than 90d"])
 def archive() -> None:
     """
-    Find, put back and throw away the originals of rewritten sessions.
+    Find, put back and throw away originals of sessions.
 
     A session that is saved at a newer schema version leaves its document in the archive, byte for byte. To read the
     latest one: `rekindle show ID --original`.
@@ -97,22 +101,51 @@ def _line(entry: ArchiveEntry) -> tuple[str, ...]:
     )
 
 
-@archive.command(examples=["rekindle archive restore session-1", "rekindle archive restore session-1 --lock-version 7"])
-@click.argument("session_id", metavar="ID")
+@archive.command(
+    examples=[
+        "rekindle archive restore session-1",
+        "rekindle archive restore session-1 --lock-version 7",
+        "rekindle archive restore --schema-version 3 --since 2026-01-31T09:00 --dry-run",
+    ]
+)
+@click.argument("session_id", metavar="[ID]", required=False)
 @click.option("--lock-version", type=int, metavar="N", help="The original that was overwritten at lock version N.")
-@click.option("--schema-version", type=int, metavar="N", help="The latest original of schema version N.")
+@click.option(
+    "--schema-version", type=int, metavar="N",
+    help="With ID, the latest original of schema version N; without, the sessions that were rewritten to it.",
+)  # fmt: skip
+@click.option(
+    "--since", metavar="AGE", callback=_moment, help="All that a backfill rewrote so long ago (12h), or since a date."
+)
+@click.option("--dry-run", is_flag=True, help="With --since: write nothing, and say what would happen.")
 @url_option
 @realm_option
 @json_option
-def restore(
-    session_id: str, url: str, realm: str | None, *, as_json: bool, lock_version: int | None, schema_version: int | None
-) -> None:
+def restore(session_id: str | None, since: datetime | None, dry_run: bool, **options: Any) -> None:
     """
-    Put an original back, byte for byte.
+    Put originals back, byte for byte.
 
-    Without numbers it is the one that `rekindle show ID --original` shows. What the session holds now goes into the
-    archive first, so a restore can be undone.
+    With ID, without numbers, it is the one that `rekindle show ID --original` shows. With --schema-version and --since,
+    the originals of all sessions that a backfill rewrote to this schema version, and nobody saved since; those that
+    somebody did are named, and the exit code is 3. What a session holds now goes into the archive first, so a restore
+    can be undone.
     """
+    schema_version, lock_version = options["schema_version"], options.pop("lock_version")
+    if session_id is not None:
+        if since is not None or dry_run:
+            raise click.UsageError("--since and --dry-run are about many sessions; leave them out, or the ID")
+        _restore(session_id, lock_version, **options)
+    elif since is None or schema_version is None or lock_version is not None:
+        raise click.UsageError("name a session, or say --schema-version and --since for all that a backfill rewrote")
+    elif schema_version > CURRENT:
+        raise click.UsageError(f"this release knows schema versions up to {CURRENT}, and leaves those above alone")
+    else:
+        undo(since=since, dry_run=dry_run, **options)
+
+
+def _restore(
+    session_id: str, lock_version: int | None, *, url: str, realm: str | None, as_json: bool, schema_version: int | None
+) -> None:
     with SessionStore.open(url, realm=realm) as store:
         record = store.archive.restore(session_id, lock_version=lock_version, schema_version=schema_version)
     numbers = {"schema_version": record.schema_version, "lock_version": record.lock_version}

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import Any
 
@@ -14,15 +11,24 @@ from sqlalchemy import make_url
 from sqlalchemy.engine import Engine
 
 from rekindle import backfill as backfills
-from rekindle import backfill_runs as runs
-from rekindle.backfill import Controls, Report, Settings
-from rekindle.backfill_runs import Run
-from rekindle.backfill_walk import Progress
-from rekindle.cli.command import WORK_REMAINS, Command, Group, connected, finish, json_option, realm_option, url_option
+from rekindle.backfill import Controls, Report, Settings, runs
+from rekindle.backfill.runs import Run
+from rekindle.backfill.walk import Progress
+from rekindle.cli.command import (
+    WORK_REMAINS,
+    Command,
+    Group,
+    connected,
+    engine_of,
+    finish,
+    json_option,
+    realm_option,
+    url_option,
+)
 from rekindle.cli.output import facts, moment, narrate, table, write, write_json
 from rekindle.cli.progress import progress
+from rekindle.cli.stopping import stopping
 from rekindle.counting import rows_by_schema_version
-from rekindle.engine import create_engine
 from rekindle.schema import CURRENT
 
 _ROWS = click.IntRange(1)
@@ -73,7 +79,7 @@ def backfill(ctx: click.Context, /, url: str, ensure: int | None, as_json: bool,
     if options["max_replica_lag"] is not None and make_url(url).get_backend_name() != "postgresql":
         raise click.UsageError("--max-replica-lag asks PostgreSQL; use --max-rate or --pause-file on other databases")
     settings = Settings(**options)
-    with _engine(url) as engine:
+    with engine_of(url) as engine:
         _run(lambda controls: backfills.run(engine, settings, controls), engine, url, settings, as_json)
 
 
@@ -124,19 +130,8 @@ def resume(run_id: str, url: str, as_json: bool) -> None:
     """
     with connected(url) as connection:
         settings = Settings(**runs.find(connection, run_id).options)
-    with _engine(url) as engine:
+    with engine_of(url) as engine:
         _run(lambda controls: backfills.resume(engine, run_id, controls), engine, url, settings, as_json)
-
-
-@contextmanager
-def _engine(url: str) -> Iterator[Engine]:
-    with connected(url):
-        pass  # raises, with a remedy, what is wrong with the tables
-    engine = create_engine(url)
-    try:
-        yield engine
-    finally:
-        engine.dispose()
 
 
 def _ensure(url: str, version: int, as_json: bool) -> None:
@@ -155,14 +150,18 @@ def _ensure(url: str, version: int, as_json: bool) -> None:
 
 
 def _left(left: backfills.Remaining, version: int) -> str:
-    listed = f"{left.quarantined:,} rows are in the quarantine"
+    listed = f"{_rows(left.quarantined)} in the quarantine"
     if left.outdated <= left.quarantined:
         return f"{listed}; see `rekindle quarantine list`"
-    more = f"more than {backfills.COUNTED:,}" if left.at_least else f"{left.outdated:,}"
+    more = f"more than {_rows(backfills.COUNTED)}" if left.at_least else _rows(left.outdated)
     return (
-        f"{more} rows are below schema version {version}, and {listed}; "
+        f"{more} below schema version {version}, and {listed}; "
         "run `rekindle backfill`, then see `rekindle quarantine list`"
     )
+
+
+def _rows(count: int) -> str:
+    return "1 row is" if count == 1 else f"{count:,} rows are"
 
 
 def _run(go: Callable[[Controls], Report], engine: Engine, url: str, settings: Settings, as_json: bool) -> None:
@@ -171,7 +170,7 @@ def _run(go: Callable[[Controls], Report], engine: Engine, url: str, settings: S
     total = sum(count.rows for count in counts.values())
     what = "checked" if settings.dry_run else "backfill"
     expected = total if settings.limit is None else min(total, settings.limit)
-    with _stopping() as stop, progress(what, None if settings.realm else expected, quiet=as_json) as advance:
+    with stopping() as stop, progress(what, None if settings.realm else expected, quiet=as_json) as advance:
         report = go(Controls(stop, lambda now: advance(now.done.settled, _note(now))))
     if as_json:
         write_json(_report_document(report))
@@ -183,25 +182,6 @@ def _run(go: Callable[[Controls], Report], engine: Engine, url: str, settings: S
 
 def _note(now: Progress) -> str:
     return f"waits: {now.waits_for}" if now.waits_for else f"batches of {now.batch_size:,}"
-
-
-@contextmanager
-def _stopping() -> Iterator[threading.Event]:
-    """Have SIGINT and SIGTERM stop the run behind its batch; a second one ends it at once, which is safe as well."""
-    stop = threading.Event()
-
-    def handle(number: int, _frame: object) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
-        narrate(f"{signal.Signals(number).name}: finishing the batch; once more ends it at once")
-        stop.set()
-
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _tell_report(report: Report, url: str) -> None:

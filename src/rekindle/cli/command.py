@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from typing import Any, NoReturn
 
 import click
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
 from rekindle.cli.failure import report
 from rekindle.engine import create_engine, translated
@@ -112,5 +112,17 @@ def connected(url: str, realm: str | None = None) -> Iterator[Connection]:
     try:
         with translated(engine.url), engine.connect() as connection:
             yield connection
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def engine_of(url: str, realm: str | None = None) -> Iterator[Engine]:
+    """Make an engine on such tables, for what has its transactions to itself."""
+    with connected(url):
+        pass  # raises, with a remedy, what is wrong with the tables
+    engine = create_engine(url, realm=realm)
+    try:
+        yield engine
     finally:
         engine.dispose()

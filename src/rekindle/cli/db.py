@@ -9,8 +9,8 @@ from rekindle.cli.failure import described
 from rekindle.cli.output import narrate, write, write_json
 from rekindle.engine import redacted
 from rekindle.errors import DatabaseRevisionError
-from rekindle.orm import DATABASE_REVISION
 from rekindle.store import SessionStore
+from rekindle.tables import DATABASE_REVISION
 
 # Alembic is imported by the commands that need it, so that all others start without.
 

@@ -9,7 +9,7 @@ from time import monotonic
 from typing import TypeAlias
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from rekindle.cli.output import narrate
@@ -18,6 +18,14 @@ LINE_SECONDS = 10.0
 
 Advance: TypeAlias = Callable[[int, str], object]
 """Takes how many are done by now, and what there is to say."""
+
+
+class _Done(ProgressColumn):
+    """How many of how many."""
+
+    def render(self, task: Task) -> Text:
+        """Show the numbers as all output does."""
+        return Text(_of(int(task.completed), None if task.total is None else int(task.total)))
 
 
 class _Rate(ProgressColumn):
@@ -33,16 +41,20 @@ def progress(what: str, total: int | None, *, quiet: bool = False) -> Iterator[A
     """Show how many of `total` are done while the body runs."""
     if quiet:
         yield lambda _done, _note: None
-    elif sys.stderr.isatty():
+    elif sys.stderr.isatty() and not (console := Console(stderr=True)).is_dumb_terminal:
         columns = (
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn(),
+            TextColumn("{task.description}"), BarColumn(), _Done(), _Rate(), TimeRemainingColumn(),
             TextColumn("{task.fields[note]}"),
         )  # fmt: skip
-        with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
+        with Progress(*columns, console=console, transient=True) as shown:
             task = shown.add_task(what, total=total, note="")
             yield lambda done, note: shown.update(task, completed=done, note=note)
     else:
         yield _lines(what, total)
+
+
+def _of(done: int, total: int | None) -> str:
+    return f"{done:,}" if total is None else f"{done:,} of {total:,}"
 
 
 def _lines(what: str, total: int | None) -> Advance:
@@ -54,7 +66,6 @@ def _lines(what: str, total: int | None) -> Advance:
         if now - told < LINE_SECONDS:
             return
         told = now
-        of = "" if total is None else f" of {total:,}"
-        narrate(f"{what}: {done:,}{of}, {done / (now - begun):,.0f}/s{f', {note}' if note else ''}")
+        narrate(f"{what}: {_of(done, total)}, {done / (now - begun):,.0f}/s{f', {note}' if note else ''}")
 
     return advance

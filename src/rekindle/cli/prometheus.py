@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 
 from rekindle.backfill import version_to_write
-from rekindle.backfill_runs import Run
+from rekindle.backfill.runs import Run
 from rekindle.schema import CURRENT
 from rekindle.statistics import Statistics
 

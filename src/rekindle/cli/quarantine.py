@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from shlex import quote
 
 import click
 
 from rekindle import quarantine as quarantines
 from rekindle.backfill import version_to_write
-from rekindle.cli.command import WORK_REMAINS, Group, connected, finish, json_option, realm_option, url_option
+from rekindle.cli.command import (
+    WORK_REMAINS,
+    Group,
+    connected,
+    engine_of,
+    finish,
+    json_option,
+    realm_option,
+    url_option,
+)
 from rekindle.cli.output import facts, moment, narrate, table, write, write_json
-from rekindle.engine import create_engine
 from rekindle.errors import SessionNotFoundError
 from rekindle.repository import MAX_PAGE
 
@@ -20,7 +29,7 @@ def quarantine() -> None:
     """
     See the rows that could not be converted, and try them again.
 
-    The rows themselves stay as they are, byte for byte: `rekindle show ID --original`.
+    The rows themselves stay as they are, byte for byte: `rekindle show ID --stored`.
     """
 
 
@@ -67,7 +76,7 @@ def show(session_id: str, url: str, realm: str | None, as_json: bool) -> None:
         return
     about = {**asdict(found), "first_seen_at": moment(found.first_seen_at), "last_seen_at": moment(found.last_seen_at)}
     write(facts((name.replace("_", " "), str(value)) for name, value in about.items() if value is not None))
-    narrate(f"the document, byte for byte: `rekindle show {session_id} --original`")
+    narrate(f"the document, byte for byte: `rekindle show {quote(session_id)} --stored`")
 
 
 @quarantine.command(examples=["rekindle quarantine retry", "rekindle quarantine retry session-1"])
@@ -79,13 +88,8 @@ def retry(session_id: str | None, url: str, realm: str | None, as_json: bool) ->
     """
     Try again, with the steps of this release. Exit code 3 while any remain.
     """
-    with connected(url):
-        pass  # raises, with a remedy, what is wrong with the tables
-    engine = create_engine(url, realm=realm)
-    try:
+    with engine_of(url, realm) as engine:
         result = quarantines.retry(engine, session_id, realm=realm, to=version_to_write())
-    finally:
-        engine.dispose()
     if as_json:
         write_json(asdict(result))
     else:

@@ -83,20 +83,24 @@ def _line(record: SessionRecord) -> tuple[str, ...]:
 @click.command(cls=Command, examples=["rekindle show session-1", "rekindle show session-1 --original > session-1.json"])
 @click.argument("session_id", metavar="ID")
 @click.option("--original", is_flag=True, help="The document before it was rewritten, byte for byte.")
+@click.option("--stored", is_flag=True, help="The document as the row holds it, byte for byte.")
 @url_option
 @realm_option
 @json_option
-def show(session_id: str, url: str, realm: str | None, original: bool, as_json: bool) -> None:
+def show(session_id: str, url: str, realm: str | None, *, original: bool, stored: bool, as_json: bool) -> None:
     """
     Show a session as it loads, and what was changed.
 
     With --original, the document from the archive when the session was rewritten at a newer schema version, and else
-    the stored one, whether it loads or not.
+    the stored one. With --stored, what the row holds now, for when it does not load.
     """
+    if original and stored:
+        raise click.UsageError("--original is what the row held once, and --stored what it holds now; choose one")
+    read = _original if original else SessionStore.stored if stored else SessionStore.load
     with SessionStore.open(url, realm=realm) as store:
-        found = _original(store, session_id) if original else store.load(session_id)
+        found = read(store, session_id)
     if isinstance(found, StoredDocument):
-        _show_original(found, as_json)
+        _show_stored(found, as_json)
     elif as_json:
         write_json({**as_document(found), "changes": as_documents(found.changes)})
     else:
@@ -147,7 +151,7 @@ def _about(row: SessionRecord | StoredDocument) -> dict[str, Any]:
     }
 
 
-def _show_original(stored: StoredDocument, as_json: bool) -> None:
+def _show_stored(stored: StoredDocument, as_json: bool) -> None:
     if as_json:
         write_json({**_about(stored), "payload": stored.payload})
     else:

@@ -6,8 +6,7 @@ from typing import Any
 
 import click
 
-from rekindle import backfill_runs as runs
-from rekindle.backfill import version_to_write
+from rekindle.backfill import runs, version_to_write
 from rekindle.cli.backfill import as_document as run_document
 from rekindle.cli.backfill import runs_table
 from rekindle.cli.command import Command, connected, json_option, realm_option, url_option
@@ -15,9 +14,9 @@ from rekindle.cli.output import bar, facts, table, write, write_json
 from rekindle.cli.prometheus import metrics
 from rekindle.counting import Count
 from rekindle.engine import redacted
-from rekindle.orm import DATABASE_REVISION
 from rekindle.schema import CURRENT
 from rekindle.statistics import Statistics, read
+from rekindle.tables import DATABASE_REVISION
 
 
 @click.command(

@@ -10,12 +10,18 @@ from typing import TypeAlias
 
 from sqlalchemy import Connection, text
 
+from rekindle.backfill.errors import ReplicaLagUnknownError
+
 Throttle: TypeAlias = Callable[[Connection], str | None]
 
 _LAG = text("SELECT max(extract(epoch FROM replay_lag)) FROM pg_stat_replication")
+_MAY_SEE_LAG = text("SELECT pg_has_role('pg_read_all_stats', 'USAGE')")
+_OTHERS_WRITES = text("PRAGMA data_version")
 _LOCK_WAITS = {
     "postgresql": text(
-        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        # Not by wait_event_type, which only some roles see of others.
+        "SELECT count(DISTINCT pid) FROM pg_locks JOIN pg_stat_activity USING (pid) "
+        "WHERE NOT granted AND datname = current_database()"
     ),
     "mysql": text("SELECT count(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"),
 }
@@ -32,10 +38,15 @@ def pause_file(path: Path) -> Throttle:
 
 
 def replica_lag(connection: Connection, seconds: float) -> Throttle:
-    """Wait as long as a replica is this far behind. Only PostgreSQL's primary knows; raises on the others."""
+    """
+    Wait as long as a replica is this far behind.
+
+    Only PostgreSQL's primary knows, and tells only some roles: raises ReplicaLagUnknownError for all others.
+    """
     if connection.dialect.name != "postgresql":
-        name = connection.dialect.name
-        raise ValueError(f"{name} does not tell how far its replicas are behind; bound the rate instead")
+        raise ReplicaLagUnknownError(f"{connection.dialect.name} does not tell how far its replicas are behind")
+    if not connection.execute(_MAY_SEE_LAG).scalar():
+        raise ReplicaLagUnknownError("PostgreSQL tells only members of pg_read_all_stats how far replicas are behind")
 
     def throttle(connection: Connection) -> str | None:
         lag = connection.execute(_LAG).scalar()
@@ -50,9 +61,27 @@ def lock_waits(connection: Connection, most: int) -> Throttle:
 
     def throttle(connection: Connection) -> str | None:
         waiting = 0 if statement is None else connection.execute(statement).scalar_one()
-        return f"{waiting} transactions wait for locks" if waiting > most else None
+        return f"transactions waiting for locks: {waiting}" if waiting > most else None
 
     return throttle
+
+
+def company(connection: Connection) -> Callable[[], bool]:
+    """
+    Tell at each call whether somebody else has written to the database since the call before.
+
+    Only SQLite says so, and only there it matters: one writer keeps out all others.
+    """
+    if connection.dialect.name != "sqlite":
+        return lambda: False
+    seen = connection.execute(_OTHERS_WRITES).scalar()
+
+    def found() -> bool:
+        nonlocal seen
+        before, seen = seen, connection.execute(_OTHERS_WRITES).scalar()
+        return bool(before != seen)
+
+    return found
 
 
 def first_reason(throttles: tuple[Throttle, ...], connection: Connection) -> str | None:

@@ -17,17 +17,24 @@ from time import monotonic
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from rekindle import backfill_runs as runs
-from rekindle.backfill_runs import Run
-from rekindle.batches import Outcome, Stretch, boundary, versions_below
+from rekindle.backfill import runs
+from rekindle.backfill.batches import Outcome, Stretch, boundary
+from rekindle.backfill.errors import TooManyFailuresError
+from rekindle.backfill.pace import BatchSize, Rate, Tolerance
+from rekindle.backfill.runs import Run
+from rekindle.backfill.throttle import Throttle, first_reason
+from rekindle.backfill.workers import Crew
 from rekindle.bulk import gave_up
-from rekindle.bulk_errors import TooManyFailuresError
-from rekindle.pace import BatchSize, Rate, Tolerance
-from rekindle.throttle import Throttle, first_reason
-from rekindle.workers import Crew
+from rekindle.counting import versions_below
 
 FRUITLESS = 6
 """Passes that convert nothing, while others hold the rows that are left, before the walk gives up on them."""
+
+IN_COMPANY = 25
+"""Rows of a batch while somebody else writes to a database that admits one writer at a time."""
+
+_REST = 3.0
+"""How long to leave it to them then, in terms of the time that it was kept from them."""
 
 _LEAP = 32
 """Batches to leap over at most: the index is counted through, which is cheap for so many."""
@@ -60,6 +67,8 @@ class Walk:
     realm: str | None = None
     limit: int | None = None
     throttles: tuple[Throttle, ...] = ()
+    company: Callable[[], bool] = lambda: False
+    """Whether somebody else is writing, where one writer keeps out all others."""
     stop: threading.Event = field(default_factory=threading.Event)
     on_progress: Callable[[Progress], object] = lambda _: None
     done: Outcome = field(default_factory=Outcome)
@@ -67,6 +76,7 @@ class Walk:
     _at_work: dict[Future[Outcome], int] = field(default_factory=dict)
     _in_pass: Outcome = field(default_factory=Outcome)
     _leap: bool = False
+    _in_company: bool = False
     _reported: float = 0.0
 
     def go(self) -> tuple[str, str | None]:
@@ -82,7 +92,7 @@ class Walk:
                 return "succeeded", None
             fruitless = 0 if self._in_pass.converted or leapt else fruitless + 1
             if fruitless >= FRUITLESS:
-                return "paused", f"{self._in_pass.locked:,} rows are held by other transactions"
+                return "paused", f"rows held by other transactions: {self._in_pass.locked:,}"
             if fruitless:
                 self.stop.wait(0.1 * 2**fruitless)
 
@@ -106,8 +116,13 @@ class Walk:
         return leapt
 
     def _rows(self) -> int:
-        rows = self.rate.bound(self.size.rows)
+        rows = self.rate.bound(self._batch_size())
         return rows if self.limit is None else min(rows, self._within_limit())
+
+    def _batch_size(self) -> int:
+        if self._in_company and not self.size.fixed:
+            return min(self.size.rows, IN_COMPANY)
+        return self.size.rows
 
     def _within_limit(self) -> int:
         tried = self.done.settled + sum(self._at_work.values())
@@ -127,10 +142,16 @@ class Walk:
 
     def _collect(self) -> None:
         finished, _ = wait(self._at_work, return_when=FIRST_COMPLETED)
+        held = 0.0
         for future in finished:
             del self._at_work[future]
-            self._take(future.result())
+            outcome = future.result()
+            self._take(outcome)
+            held += outcome.seconds
         self._tell()
+        self._in_company = self.company()
+        if self._in_company:
+            self.stop.wait(held * _REST)
         if self.run is not None and self.tolerance.is_exceeded(self.done.quarantined, self.done.settled):
             failure = self.done.failures[0]
             example = f"{failure.seen['_session_id']!r}: {failure.message}"
@@ -175,7 +196,7 @@ class Walk:
         return None
 
     def _tell(self, reason: str | None = None) -> None:
-        self.on_progress(Progress(self.done, self.size.rows, reason))
+        self.on_progress(Progress(self.done, self._batch_size(), reason))
         if self.run is None or monotonic() - self._reported < _REPORT_SECONDS:
             return
         self._reported = monotonic()

@@ -8,33 +8,29 @@ as save()'s does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cache
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Insert, Select, bindparam, delete, literal_column, select, update
+from sqlalchemy import Connection, Insert, Select, bindparam, delete, literal_column, select
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 
+from rekindle.backfill.conversion import Converted, Failed, convert, failed
+from rekindle.backfill.overwriting import overwrite
 from rekindle.bulk import capabilities, gave_up, write_transaction
-from rekindle.conversion import Converted, Failed, convert, failed
-from rekindle.orm import session_metadata as t
-from rekindle.orm import session_metadata_quarantine as q
-from rekindle.statements import ARCHIVE, FILTERS
+from rekindle.originals import keep
+from rekindle.tables import session_metadata as t
+from rekindle.tables import session_metadata_quarantine as q
 
-_ID = t.c.session_id == bindparam("_session_id")
-_AS_SEEN = (_ID, t.c.lock_version == bindparam("_lock_version"), t.c.schema_version == bindparam("_schema_version"))
-_REWRITE = (
-    update(t).where(*_AS_SEEN).values({name: bindparam(name) for name in ("schema_version", "payload", *FILTERS)})
-)
 _RELEASE = delete(q).where(q.c.session_id == bindparam("_session_id"))
 _VERSIONS = select(t.c.session_id, t.c.lock_version, t.c.schema_version).where(
     t.c.session_id.in_(bindparam("_session_ids", expanding=True))
 )
 _LOCK = _VERSIONS.with_for_update(skip_locked=True)
-_COLUMNS = (
+COLUMNS = (
     t.c.session_id, t.c.schema_version, t.c.lock_version, t.c.payload, t.c.realm, t.c.updated_at,
     q.c.lock_version.label("failed_at_lock"), q.c.schema_version.label("failed_at_schema"),
 )  # fmt: skip
@@ -67,6 +63,7 @@ class Outcome:
     """In the quarantine as they stand, since an earlier run; not tried again."""
     timed_out: int = 0
     seconds: float = 0.0
+    """How long rows were locked, which is what others may notice."""
     failures: list[Failed] = field(default_factory=list)
 
     @property
@@ -97,7 +94,6 @@ class Job:
 
 def run_batch(connection: Connection, stretch: Stretch, job: Job) -> Outcome:
     """Read, convert and rewrite one stretch, in a transaction of its own."""
-    begun = perf_counter()
     parameters = {"_v": stretch.schema_version, "_after": stretch.after, "_rows": stretch.rows}
     if stretch.upto is not None:
         parameters["_upto"] = stretch.upto
@@ -108,7 +104,6 @@ def run_batch(connection: Connection, stretch: Stretch, job: Job) -> Outcome:
     fresh = [row for row in rows if not _is_known(row)]
     outcome = process(connection, fresh, job)
     outcome.known += len(rows) - len(fresh)
-    outcome.seconds = perf_counter() - begun
     return outcome
 
 
@@ -138,7 +133,7 @@ def _is_known(row: Any) -> bool:
     return (row.failed_at_lock, row.failed_at_schema) == (row.lock_version, row.schema_version)
 
 
-class _MissedError(Exception):
+class MissedError(Exception):
     """The guard found a row changed although it was locked: the cluster does not share its locks."""
 
 
@@ -152,35 +147,22 @@ class _Writer:
 
     def write(self, decided: Sequence[Converted | Failed]) -> None:
         """Write in one transaction; what the database will not take is halved until the row is found."""
+        begun = perf_counter()
         try:
             with write_transaction(self.connection):
-                ready = self._lock(decided)
-                self._rewrite([each for each in ready if isinstance(each, Converted)])
+                ready = locked(self.connection, decided)
+                converted = [each for each in ready if isinstance(each, Converted)]
+                rewrite(self.connection, converted, self.listed)
                 self._quarantine([each for each in ready if isinstance(each, Failed)])
-        except (DBAPIError, _MissedError) as error:
+        except (DBAPIError, MissedError) as error:
             if isinstance(error, DBAPIError) and error.connection_invalidated:
                 raise
             self._fewer(decided, error)
             return
+        self.outcome.seconds += perf_counter() - begun
         self._count(ready)
         written = {id(each) for each in ready}
         self._explain([each for each in decided if id(each) not in written])
-
-    def _lock(self, decided: Sequence[Converted | Failed]) -> list[Converted | Failed]:
-        """Lock what nobody else holds, and keep what is still as it was seen."""
-        locking = _LOCK if capabilities(self.connection.dialect.name).locks_rows else _VERSIONS
-        held = _versions(self.connection, locking, _keys(decided))
-        return [each for each in decided if held.get(each.seen["_session_id"]) == _seen_at(each)]
-
-    def _rewrite(self, ready: Sequence[Converted]) -> None:
-        if not ready:
-            return
-        rewritten = self.connection.execute(_REWRITE, [{**each.seen, **each.columns} for each in ready])
-        if rewritten.rowcount != len(ready):
-            raise _MissedError
-        self.connection.execute(ARCHIVE, [each.original for each in ready])
-        if resolved := [key for key in _keys(ready) if key in self.listed]:
-            release(self.connection, resolved)
 
     def _quarantine(self, bad: Sequence[Failed]) -> None:
         if bad:
@@ -193,7 +175,7 @@ class _Writer:
             half = len(decided) // 2
             self.write(decided[:half])
             self.write(decided[half:])
-        elif timed_out or isinstance(error, _MissedError):
+        elif timed_out or isinstance(error, MissedError):
             self.outcome.locked += 1
         elif isinstance(decided[0], Converted):
             self.write([failed(self.rows[_keys(decided)[0]], "store", error)])
@@ -220,6 +202,27 @@ class _Writer:
                 self.outcome.left_to_client += 1
 
 
+_Decided = TypeVar("_Decided", Converted, Failed, Converted | Failed)
+
+
+def locked(connection: Connection, decided: Sequence[_Decided]) -> list[_Decided]:
+    """Lock what nobody else holds, and keep what is still as it was seen."""
+    locking = _LOCK if capabilities(connection.dialect.name).locks_rows else _VERSIONS
+    held = _versions(connection, locking, _keys(decided))
+    return [each for each in decided if held.get(each.seen["_session_id"]) == _seen_at(each)]
+
+
+def rewrite(connection: Connection, ready: Sequence[Converted], listed: set[str], *, next_lock: bool = False) -> None:
+    """Overwrite rows as they were seen, keep what they held, and take those of `listed` off the quarantine's list."""
+    if not ready:
+        return
+    if overwrite(connection, ready, next_lock=next_lock) != len(ready):
+        raise MissedError
+    keep(connection, [each.original for each in ready])
+    if resolved := [key for key in _keys(ready) if key in listed]:
+        release(connection, resolved)
+
+
 def _seen_at(each: Converted | Failed) -> tuple[int, int]:
     return each.seen["_lock_version"], each.seen["_schema_version"]
 
@@ -242,7 +245,7 @@ def _versions(connection: Connection, statement: Select[Any], ids: Sequence[str]
 def reading(bounded: bool, scoped: bool) -> Select[Any]:
     """Read a stretch, each row with the versions at which the quarantine lists it."""
     return (
-        select(*_COLUMNS)
+        select(*COLUMNS)
         .outerjoin(q, q.c.session_id == t.c.session_id)
         .where(*_stretch(scoped), *([t.c.session_id <= bindparam("_upto")] if bounded else []))
         .order_by(t.c.session_id)
@@ -266,7 +269,7 @@ def listed_rows(only: bool) -> Select[Any]:
     """Read rows of the quarantine behind an id, or one of them, with what the sessions hold now (NULL without one)."""
     place = q.c.session_id == bindparam("_only") if only else q.c.session_id > bindparam("_after")
     return (
-        select(q.c.session_id.label("listed_id"), *_COLUMNS)
+        select(q.c.session_id.label("listed_id"), *COLUMNS)
         .outerjoin(t, q.c.session_id == t.c.session_id)
         .where(place)
         .order_by(q.c.session_id)
@@ -297,18 +300,3 @@ def entering(dialect: str) -> Insert:
         return entry.on_duplicate_key_update(again(entry.inserted))
     insert = postgresql.insert(q) if dialect == "postgresql" else sqlite.insert(q)
     return insert.on_conflict_do_update(index_elements=["session_id"], set_=again(insert.excluded))
-
-
-def versions_below(connection: Connection, to_version: int) -> Iterator[int]:
-    """Yield the stored schema versions below one, lowest first, each by one look into the index."""
-    version: int | None = None
-    while True:
-        statement = _LOWEST if version is None else _NEXT
-        version = connection.execute(statement, {"_v": version} if version is not None else {}).scalar()
-        if version is None or version >= to_version:
-            return
-        yield version
-
-
-_LOWEST = select(t.c.schema_version).order_by(t.c.schema_version).limit(1)
-_NEXT = _LOWEST.where(t.c.schema_version > bindparam("_v"))

@@ -18,7 +18,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine
 
-from rekindle.batches import Job, Outcome, Stretch, run_batch
+from rekindle.backfill.batches import Job, Outcome, Stretch, run_batch
 from rekindle.bulk import connected
 from rekindle.engine import create_engine
 

@@ -1,10 +1,5 @@
 """
-The backfill: rewrite all outdated rows at the schema version that this release writes.
-
-Live writers do not notice: lock_version and updated_at stay, and a row that somebody saves meanwhile is theirs. Each
-batch is a transaction of its own, so that it can be stopped, or killed, at any moment and started again; any number of
-runs may be at work at once. An operators' tool, and therefore synchronous only: it has an engine, and its transactions,
-to itself.
+One run of the backfill, from what it is told to what it reports.
 """
 
 from __future__ import annotations
@@ -15,28 +10,23 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from time import monotonic
-from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, bindparam, func, literal, select
+from sqlalchemy import Connection, Engine
 
-from rekindle import backfill_runs as runs
-from rekindle.backfill_runs import Run
-from rekindle.backfill_walk import Progress, Walk
-from rekindle.batches import Job, Outcome, versions_below
+from rekindle.backfill import runs
+from rekindle.backfill.batches import Job, Outcome
+from rekindle.backfill.completeness import Remaining, remaining
+from rekindle.backfill.pace import BatchSize, Rate, Tolerance
+from rekindle.backfill.runs import Run
+from rekindle.backfill.throttle import Throttle, company, lock_waits, pause_file, replica_lag
+from rekindle.backfill.walk import Progress, Walk
+from rekindle.backfill.workers import crew
 from rekindle.bulk import capabilities, connected
-from rekindle.bulk_errors import BackfillIncompleteError
+from rekindle.counting import versions_below
 from rekindle.engine import translated
-from rekindle.orm import session_metadata as t
-from rekindle.orm import session_metadata_quarantine as q
-from rekindle.pace import BatchSize, Rate, Tolerance
 from rekindle.repository import require_writable
 from rekindle.revision import require_revision
 from rekindle.schema import CURRENT
-from rekindle.throttle import Throttle, lock_waits, pause_file, replica_lag
-from rekindle.workers import crew
-
-COUNTED = 1_000
-"""Rows that are left are counted up to here; it takes no more to know that there are some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,24 +54,6 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
-class Remaining:
-    """What is left: rows below a schema version, counted up to COUNTED, and rows in the quarantine."""
-
-    outdated: int
-    quarantined: int
-
-    @property
-    def at_least(self) -> bool:
-        """Whether there are more outdated rows than were counted."""
-        return self.outdated > COUNTED
-
-    @property
-    def is_none(self) -> bool:
-        """Whether nothing is left."""
-        return not (self.outdated or self.quarantined)
-
-
-@dataclass(frozen=True, slots=True)
 class Report:
     """How a run ended: its record (None of a dry run), its state and why, what was done, and what remains."""
 
@@ -106,7 +78,8 @@ def run(engine: Engine, settings: Settings | None = None, controls: Controls | N
     """
     Rewrite outdated rows until none is left that can be, or a limit, a stop or a word from another shell ends it.
 
-    Raises TooManyFailuresError, DatabaseRevisionError, DatabaseUnavailableError and WriteVersionError; the record of
+    Raises TooManyFailuresError, ReplicaLagUnknownError, DatabaseRevisionError, DatabaseUnavailableError and
+    WriteVersionError; the record of
     the run then says `failed`, and it can be resumed.
     """
     settings = settings or Settings()
@@ -129,34 +102,6 @@ def resume(engine: Engine, run_id: str, controls: Controls | None = None) -> Rep
         settings = Settings(**record.options)
         session = _Session(engine, connection, settings, controls or Controls(), record.to_schema_version)
         return session.go_recorded(record)
-
-
-def remaining(connection: Connection, below: int = CURRENT, realm: str | None = None) -> Remaining:
-    """Count what is left below a schema version, and in the quarantine."""
-    parameters = {"_below": below, "_rows": COUNTED + 1, **({} if realm is None else {"_realm": realm})}
-    outdated = connection.execute(_outdated(realm is not None), parameters).scalar_one()
-    listed: Select[Any] = select(func.count()).select_from(q)
-    listed = listed if realm is None else listed.where(q.c.realm == realm)
-    return Remaining(int(outdated), int(connection.execute(listed).scalar_one()))
-
-
-def ensure(connection: Connection, schema_version: int = CURRENT) -> None:
-    """
-    Raise BackfillIncompleteError while a row is below this schema version, or in the quarantine.
-
-    For start-up code, and for your own alembic revisions: `ensure(op.get_bind(), 3)`.
-    """
-    left = remaining(connection, schema_version)
-    if not left.is_none:
-        raise BackfillIncompleteError(
-            schema_version, min(left.outdated, COUNTED), left.quarantined, at_least=left.at_least
-        )
-
-
-def _outdated(scoped: bool) -> Select[Any]:
-    rows = select(literal(1).label("one")).select_from(t).where(t.c.schema_version < bindparam("_below"))
-    rows = rows.where(t.c.realm == bindparam("_realm")) if scoped else rows
-    return select(func.count()).select_from(rows.limit(bindparam("_rows")).subquery())
 
 
 def version_to_write(asked: int | None = None) -> int:
@@ -198,7 +143,7 @@ class _Session:
                 rate=Rate(settings.max_rate, begun),
                 tolerance=Tolerance(settings.max_failures, settings.max_failure_share),
                 run=self.record, realm=settings.realm, limit=settings.limit,
-                throttles=_throttles(connection, settings),
+                throttles=_throttles(connection, settings), company=_company(connection, settings),
                 stop=self.controls.stop, on_progress=self.controls.on_progress, done=self.done,
             )  # fmt: skip
             state, reason = walk.go()
@@ -213,6 +158,11 @@ def _batch_size(connection: Connection, settings: Settings) -> BatchSize:
         return BatchSize(known.batch_seconds, settings.batch_size, fixed=True)
     smallest, largest = known.smallest_batch, known.largest_batch
     return BatchSize(known.batch_seconds, smallest, smallest=smallest, largest=largest)
+
+
+def _company(connection: Connection, settings: Settings) -> Callable[[], bool]:
+    # A dry run is in nobody's way, and several workers would take each other for somebody else.
+    return (lambda: False) if settings.dry_run or settings.workers > 1 else company(connection)
 
 
 def _throttles(connection: Connection, settings: Settings) -> tuple[Throttle, ...]:

@@ -68,3 +68,14 @@ class BackfillIncompleteError(RekindleError):
             f"{more}{self.outdated:,} rows are below schema version {self.schema_version}, and {self.quarantined:,} "
             "are in the quarantine; run `rekindle backfill`, then `rekindle quarantine list`"
         )
+
+
+class ReplicaLagUnknownError(RekindleError):
+    """The database does not tell how far its replicas are behind, so the run cannot heed it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.reason}; grant the role that membership on PostgreSQL, or use --max-rate or --pause-file"

@@ -21,10 +21,10 @@ from uuid import uuid4
 from pydantic_core import from_json, to_json
 from sqlalchemy import Connection, insert, select, update
 
-from rekindle.batches import Outcome
-from rekindle.bulk_errors import BackfillRunNotFoundError, BackfillRunStateError
-from rekindle.orm import session_metadata_backfill as t
+from rekindle.backfill.batches import Outcome
+from rekindle.backfill.errors import BackfillRunNotFoundError, BackfillRunStateError
 from rekindle.rewriting import library_version
+from rekindle.tables import session_metadata_backfill as t
 
 SILENT_AFTER = timedelta(seconds=60)
 """A run writes its row at least every few seconds, also while it waits."""
