@@ -97,6 +97,11 @@ def saved(world):
     world.rival.save(outdated(world))
 
 
+def backfilled(world):
+    outdated(world)
+    backfill.run(world.engine)
+
+
 def bad(world):
     world.rows.insert("session-1", BAD, 1)
 
@@ -121,6 +126,7 @@ OF_STORES = {
 OF_ENGINES = {
     "backfill": Operation(outdated, lambda engine, _: backfill.run(engine), None),
     "backfill of a bad row": Operation(bad, lambda engine, _: backfill.run(engine), None, 0),
+    "undo": Operation(backfilled, lambda engine, _: backfill.undo(engine, 3, since=LONG_AGO), None),
     "quarantine retry": Operation(listed, lambda engine, _: quarantine.retry(engine), None),
     "quarantine retry of one": Operation(listed, lambda engine, _: quarantine.retry(engine, "session-1"), None),
 }
@@ -132,10 +138,10 @@ def archive_of(store):
 
 
 @pytest.fixture
-def world(rows, rival, documents, new_metadata):
+def world(rows, rival, documents, new_metadata, engine):
     """What an operation is prepared with."""
 
-    return SimpleNamespace(rows=rows, rival=rival, documents=documents, new_metadata=new_metadata)
+    return SimpleNamespace(rows=rows, rival=rival, documents=documents, new_metadata=new_metadata, engine=engine)
 
 
 @pytest.fixture(params=[True, False], ids=["saves", "backfills"])

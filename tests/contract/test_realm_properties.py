@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from rekindle import SessionMetadata, SessionRecord, SessionStore, backfill, quarantine, statistics, verify
 from rekindle.archive import ArchivedDocument, ArchivePage
-from rekindle.backfill import Report, Settings
+from rekindle.backfill import Report, Settings, Undone
 from rekindle.bulk import connected
 from rekindle.cli import root
 from rekindle.errors import RekindleError
@@ -33,6 +33,7 @@ from rekindle.verify import Verified
 
 REALMS = ("ours", "theirs")
 IDS = ["old-ours", "new-ours", "old-theirs", "new-theirs", "free"]
+LONG_AGO = datetime(2024, 2, 29, tzinfo=UTC)
 LATER = datetime.now(UTC) + timedelta(days=1)
 
 
@@ -127,6 +128,7 @@ CALLS = {
     "archive.restore": lambda w, r, s, o: w.archives[r].restore(s, lock_version=1),
     "archive.prune": lambda w, r, s, o: w.archives[r].prune(LATER, including_dropped=True),
     "export": lambda w, r, s, o: w.export(r),
+    "backfill.undo": lambda w, r, s, o: backfill.undo(w.engine, 3, since=LONG_AGO, realm=r),
     "backfill.run": lambda w, r, s, o: backfill.run(w.engine, Settings(realm=r)),
     "quarantine.entries": lambda w, r, s, o: Ids(entry.session_id for entry in w.read(quarantine.entries, realm=r)),
     "quarantine.entry": lambda w, r, s, o: w.read(quarantine.entry, s, realm=r),
@@ -255,6 +257,8 @@ def check_numbers(result, owned):
             assert sum(result.values()) == len(owned)
         case Report():
             assert max(result.done.looked_at, result.remaining.outdated) <= len(owned)
+        case Undone():
+            assert result.looked_at <= len(owned)
         case Verified():
             assert result.rows == len(owned)
             assert {session_id for ids in result.ids.values() for session_id in ids} <= owned
