@@ -49,6 +49,7 @@ def mutated_cursor(data: bytes, max_size: int, random: Random) -> bytes:
     if random.random() < 0.5:
         return atheris.Mutate(data, max_size)
     parts = [random.choice(LEAVES) for _ in range(random.choice([2, 2, 3, 3, 1]))]
+    parts[0] = random.choice([parts[0], parts[:1]])
     return urlsafe_b64encode(json.dumps(parts).encode())[:max_size]
 
 
