@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: test check demo test-deep test-floor bench bench-scaling bench-backfill clean
+.PHONY: test check demo test-deep test-floor fuzz bench bench-scaling bench-backfill clean
 
 test: .venv/ready
 	$(BIN)/python -m pytest
@@ -23,6 +23,20 @@ test-deep: .venv/ready
 # The suite on the oldest releases that pyproject.toml admits.
 test-floor: .venv-floor/ready
 	.venv-floor/bin/python -m pytest tests/unit tests/contract tests/migrations
+
+# `make fuzz FUZZ_SECONDS=1800 HARNESSES=codec_of_rows`: so long for each of them.
+HARNESSES ?= codec_of_rows documents_in_sources lines realm_of_files realm_of_a_database cursors secrets
+FUZZ_SECONDS ?= 60
+
+fuzz: .venv-fuzz/ready
+	for harness in $(HARNESSES); do \
+		.venv-fuzz/bin/python tests/fuzz/fuzz.py $$harness --seconds $(FUZZ_SECONDS) || exit 1; done
+
+.venv-fuzz/ready: pyproject.toml
+	$(PYTHON) -m venv .venv-fuzz
+	.venv-fuzz/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	.venv-fuzz/bin/python -m pip install --quiet --editable . --group fuzz
+	touch $@
 
 # Against the bare drivers, and against the peers that bench/requirements.txt names. BENCH=--quick for a first look;
 # `BENCH='--directory /mnt/disk'` says where the SQLite files are made.
@@ -64,5 +78,5 @@ bench-backfill: .venv/ready
 	touch $@
 
 clean:
-	rm -rf .venv .venv-floor .venv-bench .hypothesis .pytest_cache .mypy_cache .ruff_cache dist
+	rm -rf .venv .venv-floor .venv-bench .venv-fuzz .fuzz .hypothesis .pytest_cache .mypy_cache .ruff_cache dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

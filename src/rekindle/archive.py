@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 PRUNE_AT_ONCE = 500
 """Entries looked at in one transaction: a prune must not hold anybody up."""
 
+_LARGEST = 2**31 - 1
+"""What a column of lock or schema versions holds; a driver may not even take a number beyond 64 bits."""
+
 _Row: TypeAlias = Row[*tuple[Any, ...]]
 
 
@@ -316,10 +319,12 @@ def _cursor(row: _Row) -> str:
 def _position(cursor: str) -> dict[str, Any]:
     try:
         session_id, lock_version, schema_version = from_json(urlsafe_b64decode(cursor.encode()))
+        if not all(type(number) is int and 0 <= number <= _LARGEST for number in (lock_version, schema_version)):
+            raise InvalidCursorError(cursor)
         return {
             "_after_session_id": checked(session_id),
-            "_after_lock_version": int(lock_version),
-            "_after_schema_version": int(schema_version),
+            "_after_lock_version": lock_version,
+            "_after_schema_version": schema_version,
         }
     except (ValueError, TypeError) as error:
         raise InvalidCursorError(cursor) from error

@@ -66,6 +66,7 @@ class AsyncSessionStore:
         else:
             engine = create_async_engine(url, realm=options["realm"]).sync_engine
             off_loop = Greenlets()
+        url = engine.url  # as in SessionStore.open
         try:
             await off_loop.write(partial(open_engine, engine, upgrade=upgrade))
         except BaseException:

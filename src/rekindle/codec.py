@@ -59,6 +59,7 @@ def decode(payload: str | bytes, schema_version: int) -> Decoded:
         raise InvalidPayloadError((Problem("schema_version", "is not a positive integer"),))
     if schema_version > CURRENT:
         raise NewerSchemaError(schema_version, CURRENT)
+    _refuse_large(payload)
     if schema_version == CURRENT:
         try:
             # What model_validate_json() ends in; its own options cost a tenth of it.

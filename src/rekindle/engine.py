@@ -182,7 +182,17 @@ def translated(url: URL) -> Iterator[None]:
         reason = _reason(error)
         if reason is None:
             raise
+        if error.statement is None:
+            _forget_frames(error)
         raise DatabaseUnavailableError(redacted(url), *reason) from error
+
+
+def _forget_frames(error: BaseException) -> None:
+    """Of connecting the messages are kept; among the variables of the drivers' frames is the password."""
+    link: BaseException | None = error
+    while link is not None:
+        link.__traceback__ = None
+        link = link.__cause__ or link.__context__
 
 
 def _reason(error: DBAPIError) -> tuple[str, str] | None:

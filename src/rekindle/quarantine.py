@@ -18,6 +18,7 @@ from rekindle.backfill.batches import Job, listed_rows, process, release
 from rekindle.bulk import connected, write_transaction
 from rekindle.engine import translated
 from rekindle.errors import SessionNotFoundError
+from rekindle.realms import of_realm
 from rekindle.revision import require_revision
 from rekindle.schema import CURRENT
 from rekindle.tables import session_metadata_quarantine as q
@@ -61,7 +62,7 @@ def entries(connection: Connection, *, realm: str | None = None, limit: int = 10
     """List a page of entries by session id, behind one."""
     statement = select(q).where(q.c.session_id > after).order_by(q.c.session_id).limit(limit)
     if realm is not None:
-        statement = statement.where(q.c.realm == realm)
+        statement = statement.where(*of_realm(q, realm))
     return [Entry(**row._asdict()) for row in connection.execute(statement)]
 
 
@@ -69,7 +70,7 @@ def entry(connection: Connection, session_id: str, realm: str | None = None) -> 
     """Find the entry of a session, None when it is not in the quarantine."""
     statement = select(q).where(q.c.session_id == bindparam("_session_id"))
     if realm is not None:
-        statement = statement.where(q.c.realm == realm)
+        statement = statement.where(*of_realm(q, realm))
     row = connection.execute(statement, {"_session_id": session_id}).one_or_none()
     return None if row is None else Entry(**row._asdict())
 

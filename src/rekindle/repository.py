@@ -185,16 +185,16 @@ class SessionRepository:
         loaded: raises StaleSessionError or NewerSchemaError otherwise. Raises SessionNotFoundError.
         """
         if isinstance(target, str):
-            session_id = checked(target)
-            self._sending(Deletion(session_id, None))
+            session_id, created_at = checked(target), None
             deleted = self._execute(self._sql.delete, _session_id=session_id).rowcount
             if deleted == 0:
                 raise SessionNotFoundError(session_id, self.realm)
         else:
-            session_id, stored = checked(target.session_id), target.schema_version
-            self._sending(Deletion(session_id, target.created_at))
+            session_id, created_at, stored = checked(target.session_id), target.created_at, target.schema_version
             while self._execute(self._sql.delete_loaded, **_seen(target, stored)).rowcount == 0:
                 stored = self._seen_since(session_id, target.lock_version)
+        # Not before: what is lost up to here was never committed, and the row need not have been there at all.
+        self._sending(Deletion(session_id, created_at))
         for statement in FORGET:
             self.execution.connection.execute(statement, {"_session_id": session_id})
 

@@ -15,10 +15,10 @@ from sqlalchemy import Connection, text
 
 from rekindle.engine import REALM_SETTING, redacted
 from rekindle.errors import DatabaseUnavailableError
-from rekindle.tables import session_metadata, session_metadata_archive, session_metadata_quarantine
+from rekindle.tables import metadata
 
-TABLES = tuple(table.name for table in (session_metadata, session_metadata_archive, session_metadata_quarantine))
-"""Those that hold documents, or speak about one. The runs of a backfill belong to no session."""
+TABLES = tuple(table.name for table in metadata.sorted_tables if "realm" in table.c)
+"""All of ours. A backfill belongs to the realm that it goes through, and one that goes through all of them to none."""
 
 POLICY = "rekindle_realm"
 

@@ -43,6 +43,8 @@ def position_of(cursor: str, *, as_kept: bool) -> tuple[object, str]:
         place, session_id = from_json(urlsafe_b64decode(cursor.encode()))
         if as_kept:
             (kept,) = place if isinstance(place, list) else [text_of(_moment(place))]
+            if isinstance(kept, int):
+                kept.to_bytes(8, signed=True)  # OverflowError for what SQLite has no integer for
             if isinstance(kept, str | int | float):
                 return kept, checked(session_id)
             raise InvalidCursorError(cursor)

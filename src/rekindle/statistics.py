@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, LargeBinary, Select, Table, cast, func, select
 
 from rekindle.counting import EXACT_UP_TO, Count, estimated_rows, rows_by_schema_version
+from rekindle.realms import of_realm
 from rekindle.repository import SessionRepository
 from rekindle.revision import current_revision
 from rekindle.schema import CURRENT
@@ -101,7 +102,7 @@ def _about_archive(connection: Connection) -> tuple[int, int] | None:
 
 
 def _of(table: Table, realm: str | None, statement: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
-    return statement if realm is None else statement.where(table.c.realm == realm)
+    return statement if realm is None else statement.where(*of_realm(table, realm))
 
 
 def _bytes(dialect: str) -> Any:

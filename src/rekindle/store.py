@@ -67,7 +67,9 @@ class SessionStore:
         DatabaseRevisionError. Also raises DatabaseUnavailableError, UnsupportedDatabaseError and WriteVersionError.
         """
         options = options_of(realm, write_version, secret_guard)
-        return cls(open_engine(create_engine(url, realm=realm), upgrade=upgrade), options)
+        engine = create_engine(url, realm=realm)
+        url = engine.url  # which shows no password to those who print the variables of a traceback
+        return cls(open_engine(engine, upgrade=upgrade), options)
 
     def close(self) -> None:
         """Close the connections. Not while other threads are still in a call."""

@@ -20,6 +20,7 @@ from sqlalchemy import Connection, Select, bindparam, exists, select
 from rekindle import codec
 from rekindle.backfill.conversion import reason
 from rekindle.errors import NewerSchemaError, SchemaError
+from rekindle.realms import of_realm
 from rekindle.schema import CURRENT, SessionMetadata
 from rekindle.secret_guard import SecretGuard, find_secret
 from rekindle.statements import FILTERS
@@ -207,4 +208,4 @@ def quarantine_page(scoped: bool, after: bool) -> Select[Any]:
 
 
 def _of_realm(table: Any, scoped: bool) -> list[Any]:
-    return [table.c.realm == bindparam("_realm")] if scoped else []
+    return of_realm(table, bindparam("_realm")) if scoped else []

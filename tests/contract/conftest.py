@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from hashlib import sha256
+from itertools import count
 from typing import Any
 
 import pytest
@@ -118,10 +119,10 @@ class Rows:
             rows = connection.execute(kept.order_by(table.c.lock_version, table.c.schema_version)).all()
         return [dict(row._mapping) for row in rows]
 
-    def quarantine(self, session_id: str) -> None:
+    def quarantine(self, session_id: str, realm: str | None = None) -> None:
         """List a row as one that does not load."""
         entry = {
-            "session_id": session_id, "schema_version": 1, "lock_version": 1, "realm": None, "step": "validate",
+            "session_id": session_id, "schema_version": 1, "lock_version": 1, "realm": realm, "step": "validate",
             "error_class": "InvalidPayloadError", "message": "model: Field required",
             "payload_sha256": sha256(b"{}").hexdigest(), "attempts": 1,
             "first_seen_at": LONG_AGO, "last_seen_at": LONG_AGO,
@@ -276,6 +277,21 @@ def right_before() -> Callable[[str, Callable[[], Any]], Intervention]:
 
     def intervene(words: str, act: Callable[[], Any]) -> Intervention:
         return _intervening(lambda statement: statement.startswith(words), act)
+
+    return intervene
+
+
+@pytest.fixture
+def right_before_statement() -> Callable[[int, Callable[[], Any]], Intervention]:
+    """
+    Do something once, right before the statement of this number, counted from 1, reaches the database.
+
+    What it yields is empty when there were not so many.
+    """
+
+    def intervene(number: int, act: Callable[[], Any]) -> Intervention:
+        numbers = count(1)
+        return _intervening(lambda _: next(numbers) == number, act)
 
     return intervene
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import urlsafe_b64encode
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -122,7 +123,9 @@ def test_list_walks_all_entries_in_the_order_of_their_key(archive, rewritten, st
 
 def test_what_is_no_cursor_or_no_page_is_refused(archive):
     """A cursor that list() did not give out is InvalidCursorError, a limit out of bounds a ValueError."""
-    for cursor in ("", "x", "WyJhIl0=", "WzEsMiwzXQ=="):
+    numbers = (2**64, -(2**64), "1e999", "true")
+    unheard_of = [urlsafe_b64encode(f'["a", {number}, 1]'.encode()).decode() for number in numbers]
+    for cursor in ("", "x", "WyJhIl0=", "WzEsMiwzXQ==", *unheard_of):
         with pytest.raises(InvalidCursorError):
             archive.list(after=cursor)
     for limit in (0, 1001):

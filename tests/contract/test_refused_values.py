@@ -35,6 +35,8 @@ REFUSED = {
     "half a surrogate pair": ({"provider_params": "\ud800"}, None),
     "half a surrogate pair in a key": ({"provider_params": {"\udfff": 1}}, None),
     "half a surrogate pair in a field": ({"comms_name": "a\ud800"}, None),
+    "an integer of 4,301 digits": ({"provider_params": [10**4300]}, None),
+    "a negative one, under an unknown key": ({"unknown": -(10**5000)}, None),
     "10,000 levels": ({"provider_params": _nested(10_000)}, None),
     "10,000 levels under an unknown key": ({"unknown": _nested(10_000)}, None),
     "too large": ({"provider_params": "x" * MAX_PAYLOAD_BYTES}, ""),
@@ -100,6 +102,17 @@ def test_a_document_that_one_database_would_refuse_is_not_imported(store, rows, 
 
         assert caught.value.session_id == case
     assert rows.count() == EMPTY
+
+
+def test_the_longest_integer_is_accepted(store, new_metadata):
+    """Up to 4,300 digits, which is as far as Python goes by itself, in add, save and import."""
+    longest = 10**4300 - 1
+    metadata = new_metadata(provider_params=[longest, -longest], unknown=longest)
+
+    store.save(store.add("session-1", metadata))
+    store.import_document("session-2", metadata.model_dump_json())
+
+    assert store.load("session-1").metadata == store.load("session-2").metadata == metadata
 
 
 def test_what_only_looks_refusable_is_accepted(store, new_metadata):

@@ -277,6 +277,26 @@ def test_credentials_are_refused_by_path_and_never_shown(store, new_metadata, ro
     assert rows.count() == {"sessions": 1, "archive": 0, "quarantine": 0}
 
 
+@pytest.mark.parametrize("schema_version", [1, 3])
+def test_a_row_that_carries_a_credential_already_still_loads(store, rows, schema_version):
+    """It was written before there was a check: it loads and lists, is not written again, and can be cleaned."""
+    number = '"schema_version":3,' if schema_version == 3 else ""
+    payload = f'{{{number}"model":"m","max_tokens":1,"provider":"openai","tooling":{{}},"api_key":"0123456789abcdef"}}'
+    rows.insert("session-1", payload, schema_version)
+    row = rows.read("session-1")
+
+    record = store.load("session-1")
+    with pytest.raises(SecretMaterialError) as caught:
+        store.save(record)
+
+    assert list(store.list()) == [record]
+    assert (caught.value.session_id, caught.value.path) == ("session-1", "api_key")
+    assert rows.read("session-1") == row
+    assert rows.count()["archive"] == 0
+    del record.metadata.api_key
+    assert store.save(record).lock_version == 2
+
+
 def test_the_check_for_credentials_can_be_switched_off(open_store, new_metadata):
     """With secret_guard None the same document is accepted, by explicit choice."""
     store = open_store(secret_guard=None)

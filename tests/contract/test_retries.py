@@ -19,7 +19,7 @@ import sqlalchemy as sa
 import stamina
 
 from rekindle import AsyncSessionStore, SessionStore
-from rekindle.errors import DatabaseUnavailableError, OutcomeUnknownError, StaleSessionError
+from rekindle.errors import DatabaseUnavailableError, OutcomeUnknownError, SessionNotFoundError, StaleSessionError
 
 BEFORE = "on the way there"
 AFTER = "on the way back"
@@ -165,6 +165,8 @@ WRITES = [
         b"INSERT INTO session_metadata_archive", "save outdated", id="save of an outdated row, at its archive"
     ),
     pytest.param(b"COMMIT", "delete", id="delete by id"),
+    pytest.param(b"DELETE FROM session_metadata ", "delete", id="delete by id, at its first statement"),
+    pytest.param(b"DELETE FROM session_metadata_archive", "delete record", id="delete of a record, at its archive"),
     pytest.param(b"COMMIT", "delete record", id="delete of a record"),
     pytest.param(b"INSERT INTO session_metadata ", "import", id="import"),
     pytest.param(b"COMMIT", "restore", id="restore"),
@@ -237,6 +239,18 @@ def test_a_write_takes_effect_once_whatever_was_lost(verbs, proxy, words, verb, 
     verbs(verb)
 
     assert proxy.cuts == 1
+
+
+@pytest.mark.parametrize("way", [BEFORE, AFTER])
+def test_a_session_that_never_was_is_not_taken_for_deleted(session, remote, rows, proxy, way):
+    """A delete that is repeated finds nothing, and says so: no earlier try can have come as far as to commit."""
+    proxy.cut(b"DELETE FROM session_metadata ", way)
+
+    with pytest.raises(SessionNotFoundError):
+        remote.delete("never was")
+
+    assert proxy.cuts == 1
+    assert rows.count()["sessions"] == 3
 
 
 @pytest.mark.parametrize("way", [BEFORE, AFTER])
@@ -400,6 +414,42 @@ def test_a_deadlock_is_repeated(session, remote, engine, right_before, rows):
 
 def filler(number, session_id="filler"):
     return f"'{session_id}', {number + 1}, 1, '', '', '[]', NULL, '', '2024-01-01', '2024-01-01'"
+
+
+FAIL_ONCE = """
+    CREATE SEQUENCE tries;
+    CREATE FUNCTION fail_once() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF nextval('tries') = 1 THEN RAISE EXCEPTION 'could not serialize' USING ERRCODE = '40001'; END IF;
+        RETURN NEW;
+    END $$;
+    CREATE TRIGGER fail_once BEFORE UPDATE ON session_metadata FOR EACH ROW EXECUTE FUNCTION fail_once();
+"""
+"""A sequence is not rolled back, so the second try is told from the first."""
+
+
+@pytest.fixture
+def fails_to_serialize_once(backend, engine):
+    """PostgreSQL answers the next update of a session with a serialization failure."""
+    if backend.name != "postgresql":
+        pytest.skip("no other engine has such failures beside its deadlocks")
+    with engine.begin() as connection:
+        connection.exec_driver_sql(FAIL_ONCE)
+    yield
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DROP FUNCTION fail_once CASCADE; DROP SEQUENCE tries")
+
+
+@pytest.mark.usefixtures("fails_to_serialize_once")
+@pytest.mark.parametrize("schema_version", [1, 3])
+def test_a_serialization_failure_is_repeated(store, rows, documents, new_metadata, schema_version):
+    """The server has undone the whole transaction: the save is made again, and the original archived once."""
+    payload = documents.outdated if schema_version == 1 else new_metadata().model_dump_json()
+    rows.insert("session-1", payload, schema_version)
+
+    saved = store.save(store.load("session-1"))
+
+    assert (saved.lock_version, store.load("session-1")) == (2, saved)
+    assert [kept["payload"] for kept in rows.archived("session-1")] == [payload] * (schema_version == 1)
 
 
 def test_counting_through_a_bad_network_counts_right(store, remote_url, proxy, new_metadata, colour):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from dataclasses import replace
 
@@ -9,10 +10,13 @@ import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner
 
-from rekindle import AsyncSessionStore, SessionStore
+from rekindle import AsyncSessionStore, SessionStore, backfill, quarantine, statistics
 from rekindle import row_level_security as rls
+from rekindle.backfill import Settings
+from rekindle.bulk import connected
 from rekindle.cli import root
 from rekindle.database import differences
+from rekindle.engine import create_engine
 from rekindle.errors import (
     DatabaseUnavailableError,
     RealmMismatchError,
@@ -85,11 +89,12 @@ def archive_of(colour, runner):
 
 
 @pytest.fixture
-def theirs(store, rows):
-    """A session of another realm, with something in the archive and in the quarantine."""
+def theirs(store, rows, engine):
+    """A session of another realm, with something in the archive and in the quarantine, and a backfill of that realm."""
     rows.insert("theirs", OLD.replace("ours", "theirs"), 1, realm="theirs")
     store.save(store.load("theirs"))
-    rows.quarantine("theirs")
+    rows.quarantine("theirs", realm="theirs")
+    backfill.run(engine, Settings(realm="theirs"))
     return rows.read("theirs")
 
 
@@ -150,16 +155,23 @@ def test_another_realm_is_out_of_reach_through_the_store(open_as_role, theirs, n
 
 
 @pytest.mark.parametrize("table", rls.TABLES)
-def test_a_forgotten_where_reaches_only_the_own_realm(secured, as_role, theirs, rows, table):
-    """SQL without any condition sees, changes and removes nothing of another realm, in all three tables."""
-    before = rows.count()
+def test_a_forgotten_where_reaches_only_the_own_realm(secured, as_role, theirs, engine, table):
+    """SQL without any condition sees, changes and removes nothing of another realm, in all four tables."""
+
+    def content():
+        with engine.connect() as connection:
+            return connection.execute(sa.text(f"SELECT * FROM {table}")).all()
+
+    before = content()
 
     assert as_role(f"SELECT count(*) FROM {table}") == 0
     assert as_role(f"SELECT count(*) FROM {table}", realm="ours") == 0
     assert as_role(f"UPDATE {table} SET realm = 'ours'", realm="ours") == 0
     assert as_role(f"DELETE FROM {table}", realm="ours") == 0
     assert as_role(f"DELETE FROM {table}") == 0
-    assert rows.count() == before
+    assert as_role(f"SELECT count(*) FROM {table}", realm="theirs") == 1
+    assert content() == before
+    assert len(before) == 1
 
 
 def test_a_row_cannot_be_given_to_another_realm(secured, as_role, theirs, rows):
@@ -192,6 +204,37 @@ def test_every_connection_of_a_store_is_set_to_its_realm(secured, open_as_role, 
 
     assert ended
     assert ours.load("session-1").lock_version == 1
+
+
+def test_a_realm_is_backfilled_by_a_role_that_is_bound_to_it(secured, role_url, theirs, rows):
+    """Its rows are rewritten, listed and counted as ever; of the run, and of its rows, no other realm knows."""
+    rows.insert("outdated", OLD, 1, realm="ours")
+    rows.insert("bad", "{}", 1, realm="ours")
+    engine = create_engine(role_url, realm="ours")
+
+    report = backfill.run(engine, Settings(realm="ours"))
+    retried = quarantine.retry(engine, realm="ours")
+    with connected(engine) as connection:
+        (run,) = connection.execute(sa.text("SELECT run_id, realm FROM session_metadata_backfill")).all()
+        seen = statistics.read(connection, "ours")
+    engine.dispose()
+
+    assert (report.state, report.done.converted, report.done.quarantined) == ("succeeded", 1, 1)
+    assert retried.failed == 1
+    assert (run.run_id, run.realm) == (report.run_id, "ours")
+    assert (seen.total, seen.quarantined, seen.archived_rows) == (2, 1, 1)
+    assert rows.read("theirs") == theirs
+
+
+def test_a_backfill_of_all_realms_is_refused_to_a_role_that_is_bound(secured, role_url, theirs, rows):
+    """It would find nothing to do and say that it has succeeded."""
+    engine = create_engine(role_url)
+
+    with pytest.raises(DatabaseUnavailableError, match="open the store with the realm"):
+        backfill.run(engine)
+    engine.dispose()
+
+    assert rows.read("theirs") == theirs
 
 
 def test_the_owner_is_exempt_unless_forced(secured, as_role, theirs, role, engine):
@@ -241,6 +284,20 @@ def test_the_command_says_whom_it_binds(secured, role, role_url, database_url):
     assert '"binding": true' in call("show", role_url, "--json").stdout
     assert call("disable", role_url).exit_code == 1
     assert "is off" in call("disable", url).stderr
+
+
+@pytest.mark.parametrize("command", [["verify"], ["quarantine", "retry"], ["status"]], ids=" ".join)
+def test_a_command_for_a_realm_works_as_a_role_that_is_bound(secured, role_url, theirs, rows, command):
+    """--realm is told to PostgreSQL as well: the realm's rows are found, and no others."""
+    rows.insert("outdated", OLD, 1, realm="ours")
+    rows.quarantine("outdated", realm="ours")
+    options = ["--url", role_url.render_as_string(False), "--realm", "ours", "--json"]
+
+    result = CliRunner().invoke(root, [*command, *options])
+    found = json.loads(result.stdout)
+
+    assert {"rows": 1, "converted": 1, "total": 1}.items() & found.items(), found
+    assert "theirs" not in result.stdout
 
 
 def test_other_databases_say_that_they_have_none(backend, engine):

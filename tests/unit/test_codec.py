@@ -127,12 +127,17 @@ def test_what_is_no_document_is_invalid(payload):
         codec.decode(payload, 1)
 
 
-def test_a_payload_too_large_is_refused_unparsed():
-    """Both ways, and counted in bytes."""
+def test_a_payload_too_large_is_refused_unparsed(monkeypatch):
+    """Both ways, at every schema version, and counted in bytes."""
     huge = "é" * (codec.MAX_PAYLOAD_BYTES // 2 + 1)
+    payload = json.dumps({**json.loads(metadata().model_dump_json()), "provider_params": huge}, ensure_ascii=False)
 
-    with pytest.raises(InvalidPayloadError, match="larger than"):
-        codec.decode(json.dumps(huge, ensure_ascii=False), 1)
+    with monkeypatch.context() as unparsed:
+        unparsed.setattr(codec, "from_json", None)
+        unparsed.setattr(codec.SessionMetadata, "model_validate_json", None)
+        for number in (1, 2, 3):
+            with pytest.raises(InvalidPayloadError, match="larger than"):
+                codec.decode(payload, number)
     with pytest.raises(InvalidPayloadError, match="larger than"):
         codec.encode(metadata(provider_params=huge), 3, None)
 

@@ -117,11 +117,11 @@ def connected(url: str, realm: str | None = None) -> Iterator[Connection]:
 
 
 @contextmanager
-def engine_of(url: str) -> Iterator[Engine]:
+def engine_of(url: str, realm: str | None = None) -> Iterator[Engine]:
     """Make an engine on such tables, for what has its transactions to itself."""
     with connected(url):
         pass  # raises, with a remedy, what is wrong with the tables
-    engine = create_engine(url)
+    engine = create_engine(url, realm=realm)
     try:
         yield engine
     finally:

@@ -43,7 +43,7 @@ def list_(url: str, realm: str | None, limit: int, after: str, as_json: bool) ->
     """
     List the quarantine by session id. Exit code 3 when there is anything in it.
     """
-    with connected(url) as connection:
+    with connected(url, realm) as connection:
         found = quarantines.entries(connection, realm=realm, limit=limit, after=after)
     if as_json:
         write_json([asdict(entry) for entry in found])
@@ -67,7 +67,7 @@ def show(session_id: str, url: str, realm: str | None, as_json: bool) -> None:
     """
     Show why a session is in the quarantine.
     """
-    with connected(url) as connection:
+    with connected(url, realm) as connection:
         found = quarantines.entry(connection, session_id, realm)
     if found is None:
         raise SessionNotFoundError(session_id, realm)
@@ -88,7 +88,7 @@ def retry(session_id: str | None, url: str, realm: str | None, as_json: bool) ->
     """
     Try again, with the steps of this release. Exit code 3 while any remain.
     """
-    with engine_of(url) as engine:
+    with engine_of(url, realm) as engine:
         result = quarantines.retry(engine, session_id, realm=realm, to=version_to_write())
     if as_json:
         write_json(asdict(result))

@@ -29,7 +29,7 @@ def verify(url: str, realm: str | None, sample: float, listed: bool, as_json: bo
     Whether the document loads, the columns say what it says, nothing in it looks like a credential, and the originals
     in the archive are what their digests say. Exit code 3 when anything is found.
     """
-    with connected(url) as connection, progress("verified", None, quiet=as_json or listed) as advance:
+    with connected(url, realm) as connection, progress("verified", None, quiet=as_json or listed) as advance:
         found = verification.verify(
             connection,
             realm=realm,

@@ -36,7 +36,7 @@ from rekindle.importers.documents import (
     from_map,
     from_milliseconds,
 )
-from rekindle.importers.sqlite_source import failure
+from rekindle.importers.sqlite_source import READ_ERRORS, failure
 
 _LATEST_LEDGER_VERSION = 4
 """Of the domain `session-store`: the highest that a release up to 0.8.26 writes."""
@@ -201,7 +201,7 @@ class Table:
             for kind, key in self._connection.execute(self._layout.ids):
                 session_id = self._session_id(kind, key)
                 yield UnreadableSession(None, self.origin, "names no session") if session_id is None else session_id
-        except sqlite3.Error as error:
+        except READ_ERRORS as error:
             raise failure(self._database, error) from error
 
     def holds(self, session_id: str) -> bool:
@@ -246,7 +246,7 @@ class Table:
             row: tuple[Any, ...] | None = self._connection.execute(statement, {"id": session_id}).fetchone()
         except sqlite3.DataError:
             raise UnreadableError(TOO_LARGE) from None
-        except sqlite3.Error as error:
+        except READ_ERRORS as error:
             name = getattr(error, "sqlite_errorname", type(error).__name__)
             raise UnreadableError(f"SQLite cannot read the row ({name})") from error
         return row
@@ -262,7 +262,7 @@ def tables(connection: sqlite3.Connection, database: Path) -> list[Table]:
     try:
         _refuse_later_ledger(connection, database)
         found = [layout for layout in _LAYOUTS if _is_present(connection, layout, database)]
-    except sqlite3.Error as error:
+    except READ_ERRORS as error:
         raise failure(database, error) from error
     if _HEADS in found:
         found = [_SESSIONS_WITHOUT_HEAD if layout is _SESSIONS else layout for layout in found]
@@ -296,4 +296,4 @@ def _columns(connection: sqlite3.Connection, table: str) -> set[str]:
         SELECT info.name FROM sqlite_master AS master JOIN pragma_table_info(master.name) AS info
         WHERE master.type = 'table' AND master.name = :table
     """
-    return {name.decode() for (name,) in connection.execute(statement, {"table": table})}
+    return {name.decode(errors="replace") for (name,) in connection.execute(statement, {"table": table})}

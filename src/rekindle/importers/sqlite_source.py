@@ -23,6 +23,9 @@ from rekindle.importers.documents import MAX_BYTES
 BUSY_TIMEOUT_SECONDS = 5.0
 COPY_ATTEMPTS = 5
 
+READ_ERRORS = (sqlite3.Error, UnicodeDecodeError, MemoryError)
+"""The latter two are of damage as well: a name that SQLite's message quotes is no UTF-8, a length is beyond reason."""
+
 _MAGIC = b"SQLite format 3\0"
 _ROLLBACK_JOURNAL = b"\1\1"
 _LOCKED = ("it is locked by another program", "stop that program, or try again later")
@@ -44,7 +47,7 @@ def opened(database: Path) -> Iterator[sqlite3.Connection]:
     with ExitStack() as stack:
         try:
             connection = _open(database.resolve(strict=True), stack)
-        except sqlite3.Error as error:
+        except READ_ERRORS as error:
             raise failure(database, error) from error
         except OSError as error:
             reason = error.strerror or type(error).__name__
@@ -53,14 +56,14 @@ def opened(database: Path) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
-def failure(source: Path, error: sqlite3.Error) -> ImportSourceError:
+def failure(source: Path, error: Exception) -> ImportSourceError:
     """Say what SQLite could not do with a database, and what to do about it."""
     name = getattr(error, "sqlite_errorname", type(error).__name__)
     unknown = (f"SQLite cannot read it ({name})", "check it with `PRAGMA integrity_check`, or restore a backup")
     return ImportSourceError(str(source), *_SAYINGS.get(_primary_code(error), unknown))
 
 
-def _primary_code(error: sqlite3.Error) -> int:
+def _primary_code(error: Exception) -> int:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
