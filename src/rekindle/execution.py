@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from sqlalchemy import Connection, Delete, Dialect, Engine, Insert, Select, Update
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from rekindle.tables import session_metadata
 
@@ -66,7 +66,7 @@ class _Text(NamedTuple):
     processors: tuple[tuple[str, Callable[[Any], Any]], ...]
 
 
-Texts: TypeAlias = dict[Statement, _Text]
+Texts: TypeAlias = dict[Statement, _Text | None]
 
 
 class ThroughDriver:
@@ -87,30 +87,48 @@ class ThroughDriver:
 
     def rows(self, statement: Statement, parameters: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
         """See Execution.rows."""
-        if self._logged or _is_watched(self.connection.engine):
-            return self._core.rows(statement, parameters)
-        cursor = self._execute(statement, parameters)
+        text = self._text_of(statement)
         try:
-            rows: Sequence[Sequence[Any]] = cursor.fetchall()
-        except self._failure as error:
-            raise self._wrapped(error, cursor, statement) from error
+            return self._fetched(text, parameters) if text is not None else self._core.rows(statement, parameters)
+        except OperationalError as error:
+            if _NO_UTF_8 not in str(error.orig):
+                raise
+        # A text that a hand has put into SQLite: its bytes are handed on, so that it does not take other rows with it.
+        usual, self._driver.text_factory = self._driver.text_factory, _text_or_bytes
+        try:
+            return self._core.rows(statement, parameters)
         finally:
-            cursor.close()
-        return rows
+            self._driver.text_factory = usual
 
     def write(self, statement: Statement, parameters: Mapping[str, Any]) -> int:
         """See Execution.write."""
-        if self._logged or _is_watched(self.connection.engine):
+        text = self._text_of(statement)
+        if text is None:
             return self._core.write(statement, parameters)
-        cursor = self._execute(statement, parameters)
+        cursor = self._execute(text, parameters)
         written: int = cursor.rowcount
         cursor.close()
         return written
 
-    def _execute(self, statement: Statement, parameters: Mapping[str, Any]) -> Any:
-        text = self._texts.get(statement)
-        if text is None:
-            text = self._texts[statement] = _compiled(statement, self.connection.dialect)
+    def _text_of(self, statement: Statement) -> _Text | None:
+        """Give what goes to the driver, None where Core has to do it."""
+        if self._logged or _is_watched(self.connection.engine):
+            return None
+        if statement not in self._texts:
+            self._texts[statement] = _compiled(statement, self.connection.dialect)
+        return self._texts[statement]
+
+    def _fetched(self, text: _Text, parameters: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+        cursor = self._execute(text, parameters)
+        try:
+            rows: Sequence[Sequence[Any]] = cursor.fetchall()
+        except self._failure as error:
+            raise self._wrapped(error, cursor, text) from error
+        finally:
+            cursor.close()
+        return rows
+
+    def _execute(self, text: _Text, parameters: Mapping[str, Any]) -> Any:
         if text.constants:
             parameters = {**text.constants, **parameters}
         if text.processors:
@@ -119,24 +137,28 @@ class ThroughDriver:
         try:
             cursor.execute(text.sql, parameters if text.order is None else [parameters[name] for name in text.order])
         except self._failure as error:
-            raise self._wrapped(error, cursor, statement) from error
+            raise self._wrapped(error, cursor, text) from error
         return cursor
 
-    def _wrapped(self, error: Any, cursor: Any, statement: Statement) -> BaseException:
+    def _wrapped(self, error: Any, cursor: Any, text: _Text) -> BaseException:
         dialect = self.connection.dialect
         lost = dialect.is_disconnect(error, self._driver, cursor)
         if lost:
             self.connection.invalidate(error)
         wrapped: BaseException = DBAPIError.instance(
-            self._texts[statement].sql,
-            {},
-            error,
-            self._failure,
-            hide_parameters=True,
-            connection_invalidated=lost,
-            dialect=dialect,
+            text.sql, {}, error, self._failure, hide_parameters=True, connection_invalidated=lost, dialect=dialect
         )
         return wrapped
+
+
+_NO_UTF_8 = "Could not decode to UTF-8"
+
+
+def _text_or_bytes(raw: bytes) -> str | bytes:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw
 
 
 def _is_watched(engine: Engine) -> bool:
@@ -150,9 +172,12 @@ def _is_watched(engine: Engine) -> bool:
     )
 
 
-def _compiled(statement: Statement, dialect: Dialect) -> _Text:
+def _compiled(statement: Statement, dialect: Dialect) -> _Text | None:
+    """Compile a statement, None when it has as many parameters as it is given values (IN)."""
     columns = session_metadata.c.keys() if isinstance(statement, Insert) else None
     compiled: Any = statement.compile(dialect=dialect, column_keys=columns)
+    if any(bind.expanding for bind in compiled.binds.values()):
+        return None
     processors = {name: bind.type.bind_processor(dialect) for name, bind in compiled.binds.items()}
     return _Text(
         compiled.string,

@@ -17,7 +17,9 @@ from sqlalchemy.exc import IntegrityError
 from rekindle import codec
 from rekindle.attempts import Attempt, Deletion
 from rekindle.errors import (
+    InvalidPayloadError,
     NewerSchemaError,
+    Problem,
     RealmMismatchError,
     SchemaError,
     SecretMaterialError,
@@ -106,7 +108,8 @@ class SessionRepository:
         rows: dict[str, Sequence[Any]] = {}
         for start in range(0, len(wanted), LOAD_MANY_CHUNK):
             chunk = wanted[start : start + LOAD_MANY_CHUNK]
-            rows |= {row[0]: row for row in self._execute(self._sql.load_many, _session_ids=chunk)}
+            found = self.execution.rows(self._sql.load_many, {**self._scope, "_session_ids": chunk})
+            rows |= {row[0]: row for row in found}
         records, bad = _decoded([rows[session_id] for session_id in wanted if session_id in rows])
         missing = tuple(session_id for session_id in wanted if session_id not in rows)
         return Batch({record.session_id: record for record in records}, bad, missing)
@@ -340,6 +343,8 @@ def _record(row: Sequence[Any]) -> SessionRecord:
     try:
         metadata, _, changes = codec.decode(payload, schema_version)
         born, saved = times(created_at, updated_at)
+        if type(lock_version) is not int:  # put into a column of SQLite by hand
+            raise InvalidPayloadError((Problem("lock_version", "is not an integer"),))
     except SchemaError as error:
         error.session_id = session_id
         if isinstance(error, NewerSchemaError):
