@@ -191,9 +191,9 @@ def _downcast(document: Document, version: int) -> Document:
 def _promoted(metadata: SessionMetadata, payload: str, schema_version: int) -> Encoded:
     """Put a payload beside the values that listings filter by."""
     promoted = metadata.realm_id, metadata.provider.value, metadata.model, metadata.instance_id, metadata.comms_name
-    if any(value is not None and len(value) > MAX_PROMOTED_LENGTH for value in promoted):
+    values = zip(_PROMOTED, promoted, strict=True)
+    if long := [name for name, value in values if value is not None and len(value) > MAX_PROMOTED_LENGTH]:
         reason = f"is longer than {MAX_PROMOTED_LENGTH} characters"
-        long = (name for name in _PROMOTED if len(getattr(metadata, name) or "") > MAX_PROMOTED_LENGTH)
         raise InvalidPayloadError(tuple(Problem(name, reason) for name in long))
     return Encoded(payload, schema_version, *promoted)
 

@@ -37,6 +37,7 @@ def problems(call, *arguments):
         ({"host_mode": 1}, ("host_mode", "the name belongs to an earlier schema version")),
         ({"comms_name": "x" * 256}, ("comms_name", TOO_LONG)),
         ({"model": "x" * 256}, ("model", TOO_LONG)),
+        ({"model": "x" * 256, "comms_name": "y" * 255}, ("model", TOO_LONG)),
     ],
 )
 def test_what_is_not_stored_is_refused_in_words(fields, problem):
