@@ -15,7 +15,6 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, Insert, bindparam, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from rekindle.tables import session_metadata_archive as archive
@@ -68,5 +67,7 @@ def archive_insert(dialect: str) -> Insert:
     """Add to the archive; a taken key is an error on MariaDB, whose INSERT IGNORE would cut off what is too long."""
     if dialect in {"mysql", "mariadb"}:
         return insert(archive)
+    from sqlalchemy.dialects import postgresql, sqlite  # noqa: PLC0415 - for those who use them
+
     statement = postgresql.insert(archive) if dialect == "postgresql" else sqlite.insert(archive)
     return statement.on_conflict_do_nothing().execution_options(preserve_rowcount=True)
