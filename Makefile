@@ -53,10 +53,9 @@ bench-scaling: .venv-bench/ready
 	.venv-bench/bin/python -m pip install --quiet --editable . --requirement bench/requirements.txt
 	touch $@
 
-# `make bench-backfill URL=postgresql://... ROWS=1000000 OUTPUT=tables.md`; the database at URL is emptied.
+# On every engine: `make bench-backfill ROWS=1000000 BENCH='--output tables.md'`.
 bench-backfill: .venv/ready
-	$(BIN)/python bench/backfill.py --rows $(or $(ROWS),1000000) --url $(or $(URL),sqlite:///bench-backfill.db) \
-		$(if $(OUTPUT),--output $(OUTPUT))
+	$(BIN)/python -m bench.backfill --rows $(or $(ROWS),1000000) $(BENCH)
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

@@ -2,12 +2,12 @@
 What a backfill costs: rows per second against the floor and against the loop that people write today, the memory it
 needs, and what a live writer notices of it.
 
-    python bench/backfill.py [--url URL] [--rows 100000] [--workers 1] [--seconds 10] [--output FILE]
+    python -m bench.backfill [--engine sqlite] [--rows 100000] [--workers 1] [--seconds 10] [--output FILE]
 
-The tables at URL are made and EMPTIED: give it a database of its own. All contenders work on the one table, in which
-half of the rows are at schema version 1 and half at 2. First a live writer is measured, alone and beside a backfill;
-then the loop and the floor take their samples, both versions alike; the backfill does all that is left, in a process
-of its own whose memory is watched.
+In throw-away databases, one on each engine. All contenders work on the one table, in which half of the rows are at
+schema version 1 and half at 2. First a live writer is measured, alone and beside a backfill; then the loop and the
+floor take their samples, both versions alike; the backfill does all that is left, in a process of its own whose memory
+is watched.
 
 The floor is the driver's own executemany of the same bytes into the same tables, with the same Python steps, in one
 transaction per batch and nothing checked. The loop is ORM objects changed one by one, committed a thousand at a time;
@@ -22,6 +22,7 @@ import multiprocessing
 import platform
 import random
 import statistics
+import tempfile
 import threading
 import time
 import uuid
@@ -31,6 +32,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from bench.places import place
 from rekindle import SessionStore, backfill
 from rekindle.backfill import Settings
 from rekindle.backfill.batches import boundary, reading
@@ -46,6 +48,7 @@ from rekindle.upcasting import upcast
 GOLDEN = Path(__file__).resolve().parents[1] / "tests" / "golden"
 DOCUMENTS = [(GOLDEN / "v2" / "s13_full.json").read_text(), (GOLDEN / "v1" / "s05_full.json").read_text()]
 BATCH = 1_000
+ENGINES = ("sqlite", "postgresql", "mariadb")
 
 
 def refill(engine, rows):
@@ -210,10 +213,12 @@ def ours(url, workers):
     return result
 
 
-def measure(engine, options):
+def measure(url, options):
+    SessionStore.open(url, upgrade=True).close()
+    engine = create_engine(url)
     refill(engine, options.rows)
-    quiet = latency(options.url, options.seconds)
-    beside = latency(options.url, options.seconds, lambda: backfill_for(options.url, options.seconds))
+    quiet = latency(url, options.seconds)
+    beside = latency(url, options.seconds, lambda: backfill_for(url, options.seconds))
     with connected(engine) as connection:
         left = sum(count.rows for count in rows_by_schema_version(connection, 3).values())
     if left < 0.8 * options.rows:  # the table is so small that the live writer's backfill has done too much of it
@@ -223,7 +228,7 @@ def measure(engine, options):
         "the floor": (the_floor, min(200_000, options.rows // 5)),
     }
     rates = {name: (rows, timed(contender, engine, rows)) for name, (contender, rows) in samples.items()}
-    converted, seconds, before, after = ours(options.url, options.workers)
+    converted, seconds, before, after = ours(url, options.workers)
     mine = converted / seconds
     yield f"### {engine.dialect.name}, {options.rows:,} rows"
     yield f"\n{platform.machine()}, {multiprocessing.cpu_count()} cores, Python {platform.python_version()}\n"
@@ -236,24 +241,27 @@ def measure(engine, options):
     yield f"| a save, p99 | {quiet[0]:.1f} ms | {beside[0]:.1f} ms | {beside[0] / quiet[0]:.1f} times |"
     yield f"| saves in {options.seconds:.0f} s | {quiet[1]:,} | {beside[1]:,} | |"
     yield f"\nMemory of the backfill at its peak: {after:.0f} MB, of which {before:.0f} MB before the first row.\n"
+    engine.dispose()
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--url", default="sqlite:///bench-backfill.db")
+    parser.add_argument("--engine", action="append", choices=ENGINES, help="all by default")
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=10, help="of the live writer, each time")
+    parser.add_argument("--directory", type=Path, help="where the SQLite file is made; a disk, for honest writes")
     parser.add_argument("--output", type=Path, help="append the tables to this file of Markdown")
     options = parser.parse_args()
-    SessionStore.open(options.url, upgrade=True).close()
-    engine = create_engine(options.url)
-    text = "\n".join(measure(engine, options))
-    engine.dispose()
-    print(text)
-    if options.output:
-        with options.output.open("a", encoding="utf-8") as file:
-            file.write(f"{text}\n")
+    with tempfile.TemporaryDirectory(prefix="rekindle-bench-", dir=options.directory) as directory:
+        for name in options.engine or ENGINES:
+            with place(name, Path(directory) / name) as here:
+                url = here.database("backfill").render_as_string(hide_password=False)
+                text = "\n".join(measure(url, options))
+            print(text)
+            if options.output:
+                with options.output.open("a", encoding="utf-8") as file:
+                    file.write(f"{text}\n")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from threading import BoundedSemaphore
+from threading import Condition
 from typing import Any, Generic, TypeVar, cast
 
 from sqlalchemy import Connection, Engine
@@ -138,39 +138,43 @@ class HeldConnections:
         self._engine = engine
         self._options = options
         self._idle: deque[SessionRepository] = deque()
-        self._places = BoundedSemaphore(POOL_SIZE)
         self._texts: Texts = {}
+        # Of `_open` and `_waiting`, and only where nothing is idle: a semaphore around each call costs as much as
+        # reading the times of a row.
+        self._turn = Condition()
+        self._open = 0
+        self._waiting = 0
 
     def run(self, operation: Operation[T]) -> T:
         """Run an operation whose statements are transactions of their own."""
-        with self._places:
-            repository = self._taken()
-            try:
-                result = operation(repository)
-            except RekindleError:
-                self._idle.append(repository)
-                raise
-            except BaseException as error:
-                self._give_up(repository.execution.connection, error)
-                raise
-            self._idle.append(repository)
-            return result
+        repository = self._taken()
+        try:
+            result = operation(repository)
+        except RekindleError:
+            self._put_back(repository)
+            raise
+        except BaseException as error:
+            self._give_up(repository.execution.connection, error)
+            raise
+        self._put_back(repository)
+        return result
 
     def transact(self, operation: Operation[T]) -> T:
         """Run an operation whose statements stand or fall together."""
-        with self._places:
-            connection = self._taken().execution.connection
-            try:
-                with connection:
-                    # What SQLAlchemy began for itself; in AUTOCOMMIT the server knows nothing of it.
-                    connection.rollback()
-                    in_transaction = _at_transaction_level(connection)
-                    with in_transaction.begin():
-                        return operation(SessionRepository(in_transaction, **self._options))
-            except DBAPIError as error:
-                if lost(error):
-                    self._replace_all()
-                raise
+        connection = self._taken().execution.connection
+        try:
+            with connection:
+                # What SQLAlchemy began for itself; in AUTOCOMMIT the server knows nothing of it.
+                connection.rollback()
+                in_transaction = _at_transaction_level(connection)
+                with in_transaction.begin():
+                    return operation(SessionRepository(in_transaction, **self._options))
+        except DBAPIError as error:
+            if lost(error):
+                self._replace_all()
+            raise
+        finally:
+            self._closed()
 
     def close(self) -> None:
         """Close the connections. Not while other threads are still in a call."""
@@ -179,9 +183,12 @@ class HeldConnections:
 
     def _give_up(self, connection: Connection, error: BaseException) -> None:
         """Whatever state the database left it in, the pool sorts it out; in the midst of an answer, nobody can."""
-        if not isinstance(error, Exception):
-            connection.invalidate()
-        connection.close()
+        try:
+            if not isinstance(error, Exception):
+                connection.invalidate()
+            connection.close()
+        finally:
+            self._closed()
         if lost(error):
             self._replace_all()
 
@@ -201,15 +208,49 @@ class HeldConnections:
                 if invalid:
                     connection.invalidate()
                 connection.close()
+                self._closed()
 
     def _taken(self) -> SessionRepository:
         try:
             repository = self._idle.pop()
         except IndexError:
+            return self._waited_for() or self._opened()
+        repository.attempts = None
+        return repository
+
+    def _put_back(self, repository: SessionRepository) -> None:
+        self._idle.append(repository)
+        if self._waiting:
+            with self._turn:
+                self._turn.notify()
+
+    def _waited_for(self) -> SessionRepository | None:
+        """Wait for one that is put back, or return None once there is a place to open another."""
+        with self._turn:
+            # Counted before it looks: whoever puts one back from here on sees that somebody waits.
+            self._waiting += 1
+            try:
+                while True:
+                    with suppress(IndexError):
+                        return self._idle.pop()
+                    if self._open < POOL_SIZE:
+                        self._open += 1
+                        return None
+                    self._turn.wait()
+            finally:
+                self._waiting -= 1
+
+    def _opened(self) -> SessionRepository:
+        try:
             connection = self._engine.connect()
-        else:
-            repository.attempts = None
-            return repository
+        except BaseException:
+            self._closed()
+            raise
         repository = SessionRepository(connection, **self._options)
         repository.execution = ThroughDriver(connection, self._texts)
         return repository
+
+    def _closed(self) -> None:
+        with self._turn:
+            self._open -= 1
+            self._turn.notify()

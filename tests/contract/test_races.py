@@ -215,3 +215,10 @@ def test_update_repeats_after_a_race_lost_at_the_last_moment(store, rival, new_m
     assert seen == [["created"], ["created", "theirs"]]
     assert updated.metadata.provider_params == ["created", "theirs", "mine"]
     assert updated.lock_version == 3
+
+
+def test_more_callers_than_connections_wait_for_each_other(store, all_at_once, new_metadata):
+    """Whoever finds no connection idle, and none that may be opened, gets the next one that is put back."""
+    record = store.add("s", new_metadata())
+
+    assert all_at_once(*[lambda store: store.load("s")] * 60) == [record] * 60
