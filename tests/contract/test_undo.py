@@ -109,7 +109,7 @@ def as_they_were(rows):
 
 def test_a_wrong_step_is_undone_and_a_fixed_one_runs(backend, engine, fill, wrong_release, table, rival):
     """Of 10,000 rows each ends right: put back at once or, when somebody saved it, by hand; then by the fixed step."""
-    many = 10_000 if backend.server is None else 2_000
+    many = 10_000
     fill(many)
     since = datetime.now(UTC) - A_MOMENT
     fix = wrong_release()
