@@ -31,7 +31,7 @@ from rekindle.observability import newer_row_refused
 from rekindle.originals import keep
 from rekindle.record import SessionRecord
 from rekindle.repository import MAX_PAGE, SessionRepository
-from rekindle.rewriting import archive_entry, columns, why_missed
+from rekindle.rewriting import archive_entry, seen_of, why_missed
 from rekindle.schema import CURRENT, Change, SessionMetadata
 from rekindle.session_id import checked
 from rekindle.statements import archive_statements, statements
@@ -181,7 +181,7 @@ class SessionArchive:
             versions = self._execute(self._sql.versions, _session_id=session_id).one_or_none()
             why_missed(versions, session_id, row.lock_version, self._realm)
         changes = replaced(row, restored.metadata)
-        keep(self._connection(), [archive_entry(_seen(row), row, changes)])
+        keep(self._connection(), [archive_entry(seen_of(row), row, changes)])
         return restored
 
     def prune_page(
@@ -206,7 +206,7 @@ class SessionArchive:
             if not including_dropped and _entry(row).has_dropped:
                 kept += 1
             else:
-                pruned += self._execute(self._archive_sql.remove, **_seen(row)).rowcount
+                pruned += self._execute(self._archive_sql.remove, **seen_of(row)).rowcount
         return Pruned(pruned, kept, next_cursor)
 
     # the parts of it
@@ -252,8 +252,8 @@ class SessionArchive:
         if self._attempts is not None:
             attempt = (encoded.schema_version, encoded.payload, row.created_at, now, restored)
             self._attempts.append(Attempt(row.session_id, lock_version, *attempt))
-        new = {"lock_version": lock_version, "updated_at": now, **columns(encoded)}
-        return restored if self._execute(self._sql.save, **_seen(row), **new).rowcount else None
+        new = {"lock_version": lock_version, "updated_at": now, **encoded._asdict()}
+        return restored if self._execute(self._sql.save, **seen_of(row), **new).rowcount else None
 
 
 def as_it_was(
@@ -295,12 +295,6 @@ def _dropped(change: Change) -> bool:
     return change.new is None and change.old is not None
 
 
-def _seen(row: _Row) -> dict[str, Any]:
-    return {
-        "_session_id": row.session_id, "_lock_version": row.lock_version, "_schema_version": row.schema_version,
-    }  # fmt: skip
-
-
 def _known(row: _Row) -> dict[str, Any]:
     known = row._asdict()
     known.pop("payload", None)
@@ -313,7 +307,7 @@ def _entry(row: _Row) -> ArchiveEntry:
 
 
 def _cursor(row: _Row) -> str:
-    return urlsafe_b64encode(to_json([*_seen(row).values()])).decode()
+    return urlsafe_b64encode(to_json([*seen_of(row).values()])).decode()
 
 
 def _position(cursor: str) -> dict[str, Any]:

@@ -43,7 +43,7 @@ _decoded: Callable[[tuple[SessionMetadata, int, tuple[Change, ...]]], Decoded] =
 
 
 class Encoded(NamedTuple):
-    """What a row holds: the payload, its schema version, and the values promoted to columns."""
+    """What a row holds, by the names of its columns: the payload, its schema version, and the values promoted."""
 
     payload: str
     schema_version: int

@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class OffLoop(Protocol):
-    """Runs calls of one event loop; a call that was begun is finished, also when nobody waits for it any more."""
+    """Runs the calls of one event loop."""
 
     async def read(self, call: Callable[..., T], *arguments: Any) -> T:
         """Make a call that only reads."""
@@ -58,7 +58,8 @@ class Threads:
     """
     For SQLite: one thread reads and one writes, so that no read waits for a write that waits for its turn.
 
-    A database in memory is one connection, and has one thread.
+    A call that has begun is finished, also when nobody waits for it any more. A database in memory is one connection,
+    and has one thread.
     """
 
     def __init__(self, *, in_memory: bool) -> None:

@@ -32,7 +32,7 @@ from rekindle.moments import moment_of
 from rekindle.observability import newer_row_refused, upcast_on_load
 from rekindle.originals import keep
 from rekindle.record import Batch, Filters, Page, SessionRecord, StoredDocument, changed, times
-from rekindle.rewriting import archive_entry, columns, why_missed
+from rekindle.rewriting import archive_entry, why_missed
 from rekindle.schema import CURRENT, VERSIONS, SessionMetadata
 from rekindle.secret_guard import SecretGuard, find_secret
 from rekindle.session_id import checked, cursor_behind, position_of
@@ -282,7 +282,7 @@ class SessionRepository:
     ) -> None:
         row = {
             "session_id": session_id, "lock_version": 1, "created_at": created_at, "updated_at": updated_at,
-            **columns(encoded),
+            **encoded._asdict(),
         }  # fmt: skip
         self._sending(Attempt(session_id, 1, encoded.schema_version, encoded.payload, created_at, updated_at, answer))
         try:
@@ -297,7 +297,7 @@ class SessionRepository:
         born, now = record.created_at, datetime.now(UTC)
         saved = SessionRecord(session_id, record.metadata, schema_version, lock_version, born, now)
         self._sending(Attempt(session_id, lock_version, schema_version, encoded.payload, born, now, saved))
-        new = {"lock_version": lock_version, "updated_at": now, **columns(encoded)}
+        new = {"lock_version": lock_version, "updated_at": now, **encoded._asdict()}
         written = self.execution.write(self._sql.save, {**self._scope, **_seen(record, stored), **new})
         return saved if written else None
 

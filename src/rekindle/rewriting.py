@@ -1,5 +1,5 @@
 """
-What every rewrite of a row has in common: its columns, the original it leaves in the archive, and why it may miss.
+What every rewrite of a row has in common: what it was seen as, the original that it leaves, and why it may miss.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import Any
 from pydantic_core import to_json
 from sqlalchemy import Row
 
-from rekindle.codec import Encoded
 from rekindle.errors import NewerSchemaError, SessionNotFoundError, StaleSessionError
 from rekindle.observability import newer_row_refused, stale_save
 from rekindle.schema import CURRENT, Change
@@ -31,12 +30,10 @@ def library_version() -> str:
     return version("rekindle")
 
 
-def columns(encoded: Encoded) -> dict[str, Any]:
-    """Give the columns that a document decides."""
+def seen_of(row: Any) -> dict[str, Any]:
+    """Name the key and the versions that a compare-and-swap is about."""
     return {
-        "schema_version": encoded.schema_version, "payload": encoded.payload, "realm": encoded.realm,
-        "provider": encoded.provider, "model": encoded.model, "instance_id": encoded.instance_id,
-        "comms_name": encoded.comms_name,
+        "_session_id": row.session_id, "_lock_version": row.lock_version, "_schema_version": row.schema_version,
     }  # fmt: skip
 
 

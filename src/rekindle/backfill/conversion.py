@@ -13,7 +13,7 @@ from typing import Any
 
 from rekindle import codec
 from rekindle.errors import InvalidPayloadError, SchemaError, UpcastError
-from rekindle.rewriting import archive_entry, columns
+from rekindle.rewriting import archive_entry, seen_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +59,9 @@ def convert(row: Any, to_version: int) -> Converted | Failed:
         metadata, _, changes = codec.decode(row.payload, row.schema_version)
         step = "write"
         encoded = codec.encode(metadata, to_version, guard=None)
-        return Converted(seen, columns(encoded), archive_entry(seen, row, changes))
+        return Converted(seen, encoded._asdict(), archive_entry(seen, row, changes))
     except Exception as error:  # noqa: BLE001 - one bad row must not hide the others, whatever is wrong with it
         return failed(row, step, error)
-
-
-def seen_of(row: Any) -> dict[str, Any]:
-    """Name the key and the versions that a compare-and-swap is about."""
-    return {
-        "_session_id": row.session_id, "_lock_version": row.lock_version, "_schema_version": row.schema_version,
-    }  # fmt: skip
 
 
 def failed(row: Any, step: str, error: Exception) -> Failed:

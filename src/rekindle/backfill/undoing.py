@@ -24,14 +24,14 @@ from sqlalchemy.exc import DBAPIError
 
 from rekindle.archive import as_it_was, replaced
 from rekindle.backfill.batches import COLUMNS, MissedError, boundary, locked, rewrite
-from rekindle.backfill.conversion import Converted, reason, seen_of
+from rekindle.backfill.conversion import Converted, reason
 from rekindle.backfill.pace import BatchSize
 from rekindle.bulk import capabilities, connected, gave_up, write_transaction
 from rekindle.counting import ABOVE_ALL, versions_below
 from rekindle.engine import translated
 from rekindle.errors import NewerSchemaError, SchemaError
 from rekindle.revision import require_revision
-from rekindle.rewriting import archive_entry, columns
+from rekindle.rewriting import archive_entry, seen_of
 from rekindle.schema import CURRENT
 from rekindle.tables import session_metadata as t
 from rekindle.tables import session_metadata_archive as a
@@ -183,7 +183,8 @@ class _Undoing:
             return Left(row.session_id, "unreadable", reason(error))
         if self.scope.get("_realm", encoded.realm) != encoded.realm:
             return Left(row.session_id, "other realm", LEFT["other realm"])
-        return Converted(seen_of(row), columns(encoded), archive_entry(seen_of(row), row, replaced(row, metadata)))
+        seen = seen_of(row)
+        return Converted(seen, encoded._asdict(), archive_entry(seen, row, replaced(row, metadata)))
 
     def _leave(self, left: Left) -> None:
         self.done.left[left.why] += 1
