@@ -33,6 +33,8 @@ class Documents:
     )
     """Schema version 1: without the number, as the first releases wrote it, and as no serializer of ours would."""
 
+    version_2 = '{"schema_version":2,"model":"gpt-5","max_tokens":1,"provider":"open_a_i","tooling":{}}'
+
     newer = '{"schema_version": 4, "model": {"name": "m", "of": "a later release"}, "tooling": 7}'
     """Schema version 4, whose format this release cannot know."""
 
@@ -147,6 +149,17 @@ class Rows:
 @pytest.fixture
 def rows(engine) -> Rows:
     return Rows(engine)
+
+
+@pytest.fixture
+def fill(rows, documents) -> Callable[[int], None]:
+    """Put so many rows of schema version 2 into the table."""
+
+    def put(count: int) -> None:
+        for number in range(count):
+            rows.insert(f"session-{number:05}", documents.version_2, 2)
+
+    return put
 
 
 @pytest.fixture

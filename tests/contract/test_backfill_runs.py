@@ -19,8 +19,6 @@ from rekindle.backfill.errors import BackfillRunNotFoundError, BackfillRunStateE
 from rekindle.bulk import connected
 from rekindle.orm import session_metadata_backfill
 
-VERSION_2 = '{"schema_version":2,"model":"gpt-5","max_tokens":1,"provider":"open_a_i","tooling":{}}'
-
 KILLS_ITSELF = """
 import os, signal, sys
 import sqlalchemy as sa
@@ -38,15 +36,6 @@ def watch(connection, cursor, statement, *_):
 sa.event.listen(sa.Engine, "before_cursor_execute", watch)
 backfill.run(create_engine(sys.argv[1]), backfill.Settings(batch_size=5))
 """
-
-
-@pytest.fixture
-def fill(rows):
-    def put(count):
-        for number in range(count):
-            rows.insert(f"session-{number:05}", VERSION_2, 2)
-
-    return put
 
 
 @pytest.fixture

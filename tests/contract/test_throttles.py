@@ -14,22 +14,12 @@ from rekindle.backfill import Controls, Settings
 from rekindle.backfill.errors import ReplicaLagUnknownError
 from rekindle.orm import session_metadata
 
-VERSION_2 = '{"schema_version":2,"model":"gpt-5","max_tokens":1,"provider":"open_a_i","tooling":{}}'
 WAITING = {
     "postgresql": "SELECT count(*) FROM pg_stat_activity WHERE cardinality(pg_blocking_pids(pid)) > 0",
     "mariadb": "SELECT count(*) FROM information_schema.innodb_trx"
     " WHERE trx_state = 'LOCK WAIT' AND trx_query LIKE '%%wanted%%'",
 }
 LAGGING = "SELECT interval '7 seconds' AS replay_lag UNION ALL SELECT interval '1 second' UNION ALL SELECT NULL"
-
-
-@pytest.fixture
-def fill(rows):
-    def put(count):
-        for number in range(count):
-            rows.insert(f"session-{number:05}", VERSION_2, 2)
-
-    return put
 
 
 @pytest.fixture
@@ -50,11 +40,11 @@ def with_replica(backend, engine, database_url):
 
 
 @pytest.fixture
-def somebody_waits(backend, engine, database_url, rows, capabilities):
+def somebody_waits(documents, backend, engine, database_url, rows, capabilities):
     """One transaction holds a row and another waits for it; yields how to end both."""
     if not capabilities.locks_single_rows:
         pytest.skip("the engine has no locks on rows")
-    rows.insert("wanted", VERSION_2.replace("2", "3", 1).replace("open_a_i", "openai"), 3)
+    rows.insert("wanted", documents.version_2.replace("2", "3", 1).replace("open_a_i", "openai"), 3)
     wanted = session_metadata.update().where(session_metadata.c.session_id == "wanted").values(model="theirs")
     others = sa.create_engine(database_url)
     holder = others.connect()
