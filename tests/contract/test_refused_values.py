@@ -105,9 +105,13 @@ def test_a_document_that_one_database_would_refuse_is_not_imported(store, rows, 
 
 
 def test_the_longest_integer_is_accepted(store, new_metadata):
-    """Up to 4,300 digits, which is as far as Python goes by itself, in add, save and import."""
+    """
+    Up to 4,300 digits, which is as far as Python goes by itself, in add, save and import.
+
+    A digit less below zero: the parser of pydantic 2.12 counts the sign.
+    """
     longest = 10**4300 - 1
-    metadata = new_metadata(provider_params=[longest, -longest], unknown=longest)
+    metadata = new_metadata(provider_params=[longest, -(longest // 10)], unknown=longest)
 
     store.save(store.add("session-1", metadata))
     store.import_document("session-2", metadata.model_dump_json())
