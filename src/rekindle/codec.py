@@ -128,24 +128,33 @@ def encode(metadata: SessionMetadata, write_version: int, guard: SecretGuard | N
     what `write_version` cannot say, and SecretMaterialError.
     """
     metadata.schema_version = CURRENT
-    checked = _validated(_serialized(metadata))
-    # Once more: a key that is there twice, or a spelling that is not ours, must not get past the checks below.
-    text = _serialized(checked)
+    # Said twice: a key that is there twice, or a spelling that is not ours, must not get past the checks.
+    return encode_validated(_validated(_serialized(metadata)), write_version, guard)
+
+
+def encode_validated(metadata: SessionMetadata, write_version: int, guard: SecretGuard | None) -> Encoded:
+    """
+    Say a document that decode() has just made and nobody has had in hand since; the rest of encode().
+
+    Only for a guard, an unknown key, an odd text or an older schema version is the text parsed again.
+    """
+    text = _serialized(metadata)
     _refuse_large(text)
-    document: Document = from_json(text)
-    if b"\\u0000" in text or b"NaN" in text or b"Infinity" in text:
-        # Only looks like it, inside of a string or in its own right: a walk tells them apart.
-        _refuse_unstorable(document)
-    _refuse_secrets(document, guard)
-    if _has_unknown_keys(checked) and (changes := walk(document).changes):
-        # On load the key would be read as what it meant in an earlier version.
-        reason = "the name belongs to an earlier schema version"
-        raise InvalidPayloadError(tuple(Problem(change.path, reason) for change in changes))
-    if write_version < CURRENT:
-        for version in range(CURRENT, write_version, -1):
-            document = _downcast(document, version)
-        text = to_json(document)
-    return _promoted(checked, text.decode(), write_version)
+    # Only looks like it, inside of a string or in its own right: a walk tells them apart.
+    is_odd = b"\\u0000" in text or b"NaN" in text or b"Infinity" in text
+    has_unknown_keys = _has_unknown_keys(metadata)
+    if guard is not None or is_odd or has_unknown_keys or write_version < CURRENT:
+        document: Document = from_json(text)
+        if is_odd:
+            _refuse_unstorable(document)
+        _refuse_secrets(document, guard)
+        if has_unknown_keys:
+            _refuse_older_names(document)
+        if write_version < CURRENT:
+            for version in range(CURRENT, write_version, -1):
+                document = _downcast(document, version)
+            text = to_json(document)
+    return _promoted(metadata, text.decode(), write_version)
 
 
 def _serialized(metadata: SessionMetadata) -> bytes:
@@ -176,11 +185,18 @@ def adopt(payload: str, write_version: int, guard: SecretGuard | None) -> Encode
     upcast = walk(document)
     metadata = validate(upcast.document)
     if upcast.from_version > write_version or (upcast.from_version == CURRENT and not upcast.changes):
-        return encode(metadata, write_version, guard)
+        return encode_validated(metadata, write_version, guard)
     _refuse_unstorable(document)
     _refuse_secrets(document, guard)
     # Older content under the current number goes in below it, or the first load would take the number's word.
     return _promoted(metadata, payload, min(upcast.from_version, CURRENT - 1))
+
+
+def _refuse_older_names(document: Document) -> None:
+    """Refuse an unknown key that on load would be read as what it meant in an earlier schema version."""
+    if changes := walk(document).changes:
+        reason = "the name belongs to an earlier schema version"
+        raise InvalidPayloadError(tuple(Problem(change.path, reason) for change in changes))
 
 
 def _downcast(document: Document, version: int) -> Document:

@@ -58,7 +58,7 @@ def convert(row: Any, to_version: int) -> Converted | Failed:
     try:
         metadata, _, changes = codec.decode(row.payload, row.schema_version)
         step = "write"
-        encoded = codec.encode(metadata, to_version, guard=None)
+        encoded = codec.encode_validated(metadata, to_version, guard=None)
         return Converted(seen, encoded._asdict(), archive_entry(seen, row, changes))
     except Exception as error:  # noqa: BLE001 - one bad row must not hide the others, whatever is wrong with it
         return failed(row, step, error)
