@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from sqlalchemy import Connection, Delete, Dialect, Engine, Insert, Select, Update
 from sqlalchemy.exc import DBAPIError, OperationalError
-
-from rekindle.tables import session_metadata
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -65,6 +64,14 @@ class _Text(NamedTuple):
     constants: dict[str, Any]
     processors: tuple[tuple[str, Callable[[Any], Any]], ...]
 
+    def values(self, parameters: Mapping[str, Any]) -> Mapping[str, Any] | Sequence[Any]:
+        """Give parameters as the driver wants them."""
+        if self.constants:
+            parameters = {**self.constants, **parameters}
+        if self.processors:
+            parameters = {**parameters, **{name: process(parameters[name]) for name, process in self.processors}}
+        return parameters if self.order is None else [parameters[name] for name in self.order]
+
 
 Texts: TypeAlias = dict[Statement, _Text | None]
 
@@ -110,6 +117,20 @@ class ThroughDriver:
         cursor.close()
         return written
 
+    def write_many(self, statement: Insert | Update, parameters: Sequence[Mapping[str, Any]]) -> int:
+        """Write with each of these in turn, and count the rows that were."""
+        text = self._text_of(statement)
+        if text is None:
+            return self.connection.execute(statement, parameters).rowcount
+        cursor = self._driver.cursor()
+        try:
+            cursor.executemany(text.sql, [text.values(each) for each in parameters])
+        except self._failure as error:
+            raise self._wrapped(error, cursor, text) from error
+        written: int = cursor.rowcount
+        cursor.close()
+        return written
+
     def _text_of(self, statement: Statement) -> _Text | None:
         """Give what goes to the driver, None where Core has to do it."""
         if self._logged or _is_watched(self.connection.engine):
@@ -129,13 +150,10 @@ class ThroughDriver:
         return rows
 
     def _execute(self, text: _Text, parameters: Mapping[str, Any]) -> Any:
-        if text.constants:
-            parameters = {**text.constants, **parameters}
-        if text.processors:
-            parameters = {**parameters, **{name: process(parameters[name]) for name, process in text.processors}}
+        values = text.values(parameters)
         cursor = self._driver.cursor()
         try:
-            cursor.execute(text.sql, parameters if text.order is None else [parameters[name] for name in text.order])
+            cursor.execute(text.sql, values)
         except self._failure as error:
             raise self._wrapped(error, cursor, text) from error
         return cursor
@@ -149,6 +167,16 @@ class ThroughDriver:
             text.sql, {}, error, self._failure, hide_parameters=True, connection_invalidated=lost, dialect=dialect
         )
         return wrapped
+
+
+def write_many(connection: Connection, statement: Insert | Update, parameters: Sequence[Mapping[str, Any]]) -> int:
+    """Write with each of these in turn, in the transaction that the connection is in; count the rows that were."""
+    return ThroughDriver(connection, _texts_of(connection.dialect)).write_many(statement, parameters)
+
+
+@lru_cache(maxsize=8)
+def _texts_of(_dialect: Dialect) -> Texts:
+    return {}
 
 
 _NO_UTF_8 = "Could not decode to UTF-8"
@@ -174,7 +202,7 @@ def _is_watched(engine: Engine) -> bool:
 
 def _compiled(statement: Statement, dialect: Dialect) -> _Text | None:
     """Compile a statement, None when it has as many parameters as it is given values (IN)."""
-    columns = session_metadata.c.keys() if isinstance(statement, Insert) else None
+    columns = statement.table.c.keys() if isinstance(statement, Insert) else None
     compiled: Any = statement.compile(dialect=dialect, column_keys=columns)
     if any(bind.expanding for bind in compiled.binds.values()):
         return None

@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy import Connection, Insert, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from rekindle.execution import write_many
 from rekindle.tables import session_metadata_archive as archive
 
 _KEPT = (
@@ -58,8 +59,10 @@ def _keep_beside(connection: Connection, entry: Mapping[str, Any]) -> None:
 
 
 def _inserted(connection: Connection, entries: Sequence[Mapping[str, Any]]) -> int:
-    parameters = entries if len(entries) > 1 else entries[0]
-    return connection.execute(archive_insert(connection.dialect.name), parameters).rowcount
+    statement = archive_insert(connection.dialect.name)
+    if len(entries) > 1:
+        return write_many(connection, statement, entries)
+    return connection.execute(statement, entries[0]).rowcount
 
 
 @cache

@@ -13,6 +13,7 @@ from functools import cache
 from sqlalchemy import Connection, Update, bindparam, literal_column, update
 
 from rekindle.backfill.conversion import Converted
+from rekindle.execution import write_many
 from rekindle.statements import FILTERS
 from rekindle.tables import session_metadata as t
 
@@ -26,7 +27,7 @@ def overwrite(connection: Connection, ready: Sequence[Converted], *, next_lock: 
     """Give rows their new columns, and the next lock version if asked to; return how many were still as seen."""
     if connection.dialect.name in {"mysql", "mariadb"}:
         return sum(_joined(connection, each, next_lock) for each in _bounded(ready))
-    return connection.execute(overwriting(next_lock), [{**each.seen, **each.columns} for each in ready]).rowcount
+    return write_many(connection, overwriting(next_lock), [{**each.seen, **each.columns} for each in ready])
 
 
 @cache
