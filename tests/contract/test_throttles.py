@@ -9,8 +9,8 @@ import uuid
 import pytest
 import sqlalchemy as sa
 
-from rekindle import backfill
-from rekindle.backfill import Controls, Settings
+from rekindle import backfill, bulk
+from rekindle.backfill import Controls, Settings, company
 from rekindle.backfill.errors import ReplicaLagUnknownError
 from rekindle.orm import session_metadata
 
@@ -163,10 +163,16 @@ def test_the_rate_is_kept(engine, fill):
     assert 1.0 <= seconds < 5
 
 
-def test_another_writer_is_made_way_for(backend, engine, fill, rival, monkeypatch):
-    """On SQLite, where one keeps out all others: small batches with a rest behind each, while somebody else writes."""
-    monkeypatch.setattr(backfill.walk, "IN_COMPANY", 5)
-    fill(300)
+@pytest.fixture
+def small(backend):
+    """Rows of a batch while somebody else writes."""
+    return bulk.capabilities(backend.name).batch_in_company
+
+
+def test_another_writer_is_made_way_for(backend, engine, fill, rival, small, monkeypatch):
+    """Small batches while somebody else writes; on SQLite, where one keeps out all others, with a rest behind each."""
+    monkeypatch.setattr(company, "SECONDS", 0)
+    fill(500)
     sizes, rests = [], []
 
     class Stop(threading.Event):
@@ -176,31 +182,72 @@ def test_another_writer_is_made_way_for(backend, engine, fill, rival, monkeypatc
 
     def write_at_first(now):
         sizes.append(now.batch_size)
-        if len(sizes) < 4:
-            rival.update("session-00299", lambda metadata: metadata)
+        for _ in range(3 if len(sizes) < 4 else 0):
+            rival.update("session-00499", lambda metadata: metadata)
 
     report = backfill.run(engine, Settings(), Controls(Stop(), write_at_first))
 
     assert report.state == "succeeded"
+    assert [size == small for size in sizes[:5]] == [False, True, True, True, False]
     if backend.name == "sqlite":
-        assert [size == 5 for size in sizes[:5]] == [False, True, True, True, False]
         assert len(rests) == 3
         assert all(0 < rest < 1 for rest in rests)
     else:
-        assert 5 not in sizes
         assert rests == []
 
 
-def test_a_dry_run_makes_way_for_nobody(engine, fill, rival, monkeypatch):
+def test_it_is_made_way_for_a_while(engine, fill, rival, small):
+    """Between two small batches nobody need have written; so they stay small for a second."""
+    fill(500)
+    sizes = []
+
+    def write_once(now):
+        sizes.append(now.batch_size)
+        for _ in range(3 if len(sizes) == 1 else 0):
+            rival.update("session-00499", lambda metadata: metadata)
+
+    backfill.run(engine, Settings(), Controls(on_progress=write_once))
+
+    assert [size == small for size in sizes[:6]] == [False, True, True, True, True, True]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_nobody_takes_itself_for_somebody_else(engine, fill, small, monkeypatch, workers):
+    """Its record counted, and what workers have committed and not told of; a server may analyse a table meanwhile."""
+    monkeypatch.setattr(company, "SECONDS", 0)
+    fill(3_000)
+    sizes = []
+
+    backfill.run(engine, Settings(workers=workers), Controls(on_progress=lambda now: sizes.append(now.batch_size)))
+
+    assert sizes.count(small) <= 1
+
+
+def test_a_size_that_was_asked_for_is_kept(engine, fill, rival):
+    """Whoever else writes."""
+    fill(300)
+    sizes = []
+
+    def write(now):
+        sizes.append(now.batch_size)
+        for _ in range(3 if len(sizes) < 4 else 0):
+            rival.update("session-00299", lambda metadata: metadata)
+
+    backfill.run(engine, Settings(batch_size=50), Controls(on_progress=write))
+
+    assert set(sizes) == {50}
+
+
+def test_a_dry_run_makes_way_for_nobody(engine, fill, rival, small):
     """It does not write, so it is in nobody's way."""
-    monkeypatch.setattr(backfill.walk, "IN_COMPANY", 5)
     fill(30)
     sizes = []
 
     def write(now):
         sizes.append(now.batch_size)
-        rival.update("session-00029", lambda metadata: metadata)
+        for _ in range(3):
+            rival.update("session-00029", lambda metadata: metadata)
 
     backfill.run(engine, Settings(dry_run=True, max_rate=20), Controls(on_progress=write))
 
-    assert 5 not in sizes
+    assert small not in sizes

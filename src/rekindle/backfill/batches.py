@@ -62,6 +62,7 @@ class Outcome:
     known: int = 0
     """In the quarantine as they stand, since an earlier run; not tried again."""
     timed_out: int = 0
+    transactions: int = 0
     seconds: float = 0.0
     """How long rows were locked, which is what others may notice."""
     failures: list[Failed] = field(default_factory=list)
@@ -116,7 +117,9 @@ def process(connection: Connection, rows: Sequence[Any], job: Job) -> Outcome:
     listed = {row.session_id for row in rows if row.failed_at_lock is not None}
     outcome = Outcome()
     if decided:
-        _Writer(connection, job, listed, dict(zip(_keys(decided), rows, strict=True)), outcome).write(decided)
+        by_key = dict(zip(_keys(decided), rows, strict=True))
+        looks_first = capabilities(connection.dialect.name).locks_rows
+        _Writer(connection, job, listed, by_key, outcome, looks_first).write(decided)
     return outcome
 
 
@@ -144,25 +147,35 @@ class _Writer:
     listed: set[str]
     rows: dict[str, Any]
     outcome: Outcome
+    looks_first: bool
 
     def write(self, decided: Sequence[Converted | Failed]) -> None:
         """Write in one transaction; what the database will not take is halved until the row is found."""
-        begun = perf_counter()
         try:
             with write_transaction(self.connection):
-                ready = locked(self.connection, decided)
+                begun = perf_counter()
+                ready = locked(self.connection, decided) if self._is_to_look(decided) else decided
                 converted = [each for each in ready if isinstance(each, Converted)]
                 rewrite(self.connection, converted, self.listed)
                 self._quarantine([each for each in ready if isinstance(each, Failed)])
         except (DBAPIError, MissedError) as error:
             if isinstance(error, DBAPIError) and error.connection_invalidated:
                 raise
-            self._fewer(decided, error)
+            if isinstance(error, MissedError) and not self._is_to_look(decided):
+                self.looks_first = True
+                self.write(decided)
+            else:
+                self._fewer(decided, error)
             return
+        self.outcome.transactions += 1
         self.outcome.seconds += perf_counter() - begun
         self._count(ready)
         written = {id(each) for each in ready}
         self._explain([each for each in decided if id(each) not in written])
+
+    def _is_to_look(self, decided: Sequence[Converted | Failed]) -> bool:
+        """Where no single row can be locked, the guard says it all; an entry in the quarantine has none."""
+        return self.looks_first or any(isinstance(each, Failed) for each in decided)
 
     def _quarantine(self, bad: Sequence[Failed]) -> None:
         if bad:

@@ -15,10 +15,11 @@ from sqlalchemy import Connection, Engine
 
 from rekindle.backfill import runs
 from rekindle.backfill.batches import Job, Outcome
+from rekindle.backfill.company import Company
 from rekindle.backfill.completeness import Remaining, remaining
 from rekindle.backfill.pace import BatchSize, Rate, Tolerance
 from rekindle.backfill.runs import Run
-from rekindle.backfill.throttle import Throttle, company, lock_waits, pause_file, replica_lag
+from rekindle.backfill.throttle import Throttle, lock_waits, pause_file, replica_lag
 from rekindle.backfill.walk import Progress, Walk
 from rekindle.backfill.workers import crew
 from rekindle.bulk import capabilities, connected
@@ -143,13 +144,16 @@ class _Session:
                 rate=Rate(settings.max_rate, begun),
                 tolerance=Tolerance(settings.max_failures, settings.max_failure_share),
                 run=self.record, realm=settings.realm, limit=settings.limit,
-                throttles=_throttles(connection, settings), company=_company(connection, settings),
+                throttles=_throttles(connection, settings), company=self._company(),
                 stop=self.controls.stop, on_progress=self.controls.on_progress, done=self.done,
             )  # fmt: skip
             state, reason = walk.go()
         left = remaining(connection, self.to, settings.realm)
         run_id = None if self.record is None else self.record.run_id
         return Report(run_id, state, reason, self.to, self.done, left, monotonic() - begun)
+
+    def _company(self) -> Company | None:
+        return None if self.settings.dry_run else Company(self.connection, self.settings.workers)
 
 
 def _batch_size(connection: Connection, settings: Settings) -> BatchSize:
@@ -158,11 +162,6 @@ def _batch_size(connection: Connection, settings: Settings) -> BatchSize:
         return BatchSize(known.batch_seconds, settings.batch_size, fixed=True)
     smallest, largest = known.smallest_batch, known.largest_batch
     return BatchSize(known.batch_seconds, smallest, smallest=smallest, largest=largest)
-
-
-def _company(connection: Connection, settings: Settings) -> Callable[[], bool]:
-    # A dry run is in nobody's way, and several workers would take each other for somebody else.
-    return (lambda: False) if settings.dry_run or settings.workers > 1 else company(connection)
 
 
 def _throttles(connection: Connection, settings: Settings) -> tuple[Throttle, ...]:

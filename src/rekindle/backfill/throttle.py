@@ -16,7 +16,6 @@ Throttle: TypeAlias = Callable[[Connection], str | None]
 
 _LAG = text("SELECT max(extract(epoch FROM replay_lag)) FROM pg_stat_replication")
 _MAY_SEE_LAG = text("SELECT pg_has_role('pg_read_all_stats', 'USAGE')")
-_OTHERS_WRITES = text("PRAGMA data_version")
 _LOCK_WAITS = {
     "postgresql": text(
         # Not by wait_event_type, which only some roles see of others.
@@ -64,24 +63,6 @@ def lock_waits(connection: Connection, most: int) -> Throttle:
         return f"transactions waiting for locks: {waiting}" if waiting > most else None
 
     return throttle
-
-
-def company(connection: Connection) -> Callable[[], bool]:
-    """
-    Tell at each call whether somebody else has written to the database since the call before.
-
-    Only SQLite says so, and only there it matters: one writer keeps out all others.
-    """
-    if connection.dialect.name != "sqlite":
-        return lambda: False
-    seen = connection.execute(_OTHERS_WRITES).scalar()
-
-    def found() -> bool:
-        nonlocal seen
-        before, seen = seen, connection.execute(_OTHERS_WRITES).scalar()
-        return bool(before != seen)
-
-    return found
 
 
 def first_reason(throttles: tuple[Throttle, ...], connection: Connection) -> str | None:

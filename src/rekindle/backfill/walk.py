@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError
 
 from rekindle.backfill import runs
 from rekindle.backfill.batches import Outcome, Stretch, boundary
+from rekindle.backfill.company import Company
 from rekindle.backfill.errors import TooManyFailuresError
 from rekindle.backfill.pace import BatchSize, Rate, Tolerance
 from rekindle.backfill.runs import Run
@@ -29,12 +30,6 @@ from rekindle.counting import versions_below
 
 FRUITLESS = 6
 """Passes that convert nothing, while others hold the rows that are left, before the walk gives up on them."""
-
-IN_COMPANY = 25
-"""Rows of a batch while somebody else writes to a database that admits one writer at a time."""
-
-_REST = 3.0
-"""How long to leave it to them then, in terms of the time that it was kept from them."""
 
 _LEAP = 32
 """Batches to leap over at most: the index is counted through, which is cheap for so many."""
@@ -67,8 +62,8 @@ class Walk:
     realm: str | None = None
     limit: int | None = None
     throttles: tuple[Throttle, ...] = ()
-    company: Callable[[], bool] = lambda: False
-    """Whether somebody else is writing, where one writer keeps out all others."""
+    company: Company | None = None
+    """None of a dry run, which is in nobody's way."""
     stop: threading.Event = field(default_factory=threading.Event)
     on_progress: Callable[[Progress], object] = lambda _: None
     done: Outcome = field(default_factory=Outcome)
@@ -76,7 +71,6 @@ class Walk:
     _at_work: dict[Future[Outcome], int] = field(default_factory=dict)
     _in_pass: Outcome = field(default_factory=Outcome)
     _leap: bool = False
-    _in_company: bool = False
     _reported: float = 0.0
 
     def go(self) -> tuple[str, str | None]:
@@ -120,9 +114,9 @@ class Walk:
         return rows if self.limit is None else min(rows, self._within_limit())
 
     def _batch_size(self) -> int:
-        if self._in_company and not self.size.fixed:
-            return min(self.size.rows, IN_COMPANY)
-        return self.size.rows
+        if self.company is None or self.size.fixed:
+            return self.size.rows
+        return self.company.bound(self.size.rows)
 
     def _within_limit(self) -> int:
         tried = self.done.settled + sum(self._at_work.values())
@@ -142,16 +136,15 @@ class Walk:
 
     def _collect(self) -> None:
         finished, _ = wait(self._at_work, return_when=FIRST_COMPLETED)
-        held = 0.0
+        collected = Outcome()
         for future in finished:
             del self._at_work[future]
             outcome = future.result()
             self._take(outcome)
-            held += outcome.seconds
+            collected.add(outcome)
         self._tell()
-        self._in_company = self.company()
-        if self._in_company:
-            self.stop.wait(held * _REST)
+        if self.company is not None:
+            self.company.make_way(collected.transactions, collected.seconds, self.stop)
         if self.run is not None and self.tolerance.is_exceeded(self.done.quarantined, self.done.settled):
             failure = self.done.failures[0]
             example = f"{failure.seen['_session_id']!r}: {failure.message}"
