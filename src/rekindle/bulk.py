@@ -26,24 +26,17 @@ class Capabilities:
     smallest_batch: int
     """Below this, the commit is most of what a batch costs."""
     largest_batch: int
-    batch_in_company: int
-    """While somebody else writes: what a live writer notices is how much is written at once."""
     patience: tuple[str, ...] = ()
     """What is said at the start of a transaction, so that it does not wait for long when it waits at all."""
 
 
-_SQLITE = Capabilities(
-    locks_rows=False, batch_seconds=0.1, smallest_batch=250, largest_batch=1_000, batch_in_company=10
-)
-_MARIADB = Capabilities(
-    locks_rows=True, batch_seconds=0.1, smallest_batch=100, largest_batch=5_000, batch_in_company=25
-)
+_SQLITE = Capabilities(locks_rows=False, batch_seconds=0.1, smallest_batch=250, largest_batch=1_000)
+_MARIADB = Capabilities(locks_rows=True, batch_seconds=0.1, smallest_batch=100, largest_batch=5_000)
 _POSTGRESQL = Capabilities(
     locks_rows=True,
     batch_seconds=0.1,
     smallest_batch=100,
     largest_batch=5_000,
-    batch_in_company=25,
     patience=("SET LOCAL lock_timeout = '5s'",),
 )
 _CAPABILITIES = {"sqlite": _SQLITE, "postgresql": _POSTGRESQL, "mysql": _MARIADB, "mariadb": _MARIADB}

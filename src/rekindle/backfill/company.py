@@ -1,8 +1,8 @@
 """
 Who else writes to the database, and how to make way for them.
 
-A live writer notices how much is written at once, by us: it waits for the one lock of SQLite, or for its turn at the
-server's disk and processors. While nobody is there, large batches are cheaper.
+A live writer notices how much we write at once: it waits for the one lock of SQLite, or for its turn at the server's
+disk and processors. While nobody is there, large batches are cheaper.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, TextClause, text
 
-from rekindle.bulk import capabilities
-
 SECONDS = 1.0
 """For so long after somebody's write there may be another: between two batches nobody need have written."""
 
-_REST = 3.0
-"""How long to leave SQLite to them then, in terms of the time that it was kept from them."""
+IN_COMPANY = 10
+"""Rows of a batch while somebody else writes."""
+
+_REST = 2.0
+"""How long to leave the database to them behind each, in terms of the time that rows were locked."""
 
 
 class _Counter(NamedTuple):
@@ -54,7 +55,6 @@ class Company:
 
     def __init__(self, connection: Connection, workers: int) -> None:
         self._connection = connection
-        self._batch = capabilities(connection.dialect.name).batch_in_company
         self._counter = _COUNTERS[connection.dialect.name]
         # The record of the run, and what workers have committed and not yet told of.
         self._unaccounted = 1 if workers == 1 else 1 + workers
@@ -65,20 +65,21 @@ class Company:
 
     def bound(self, rows: int) -> int:
         """Keep a batch small while somebody is there."""
-        return min(rows, self._batch) if self._is_there else rows
+        return min(rows, IN_COMPANY) if self._is_there else rows
 
     def make_way(self, transactions: int, held: float, stop: threading.Event) -> None:
         """
-        Look once more, `transactions` of ours after the last time.
+        Look once more, `transactions` of ours after the last time, and rest when somebody is there.
 
-        SQLite, where one writer keeps out all others, is then left to them for a while: `held` says for how many
-        seconds it was ours.
+        `held` says for how many seconds those kept rows locked.
         """
         self._is_there = self._wrote(transactions)
-        if self._is_there and not self._counter.counts_ours:
+        if not self._is_there:
+            return
+        if self._connection.dialect.name == "sqlite":
             # Whoever's commit makes the WAL full has to write it back; a live writer's is not to be the one.
             self._connection.execute(_WRITE_BACK).all()
-            stop.wait(held * _REST)
+        stop.wait(held * _REST)
 
     def _wrote(self, transactions: int) -> bool:
         before, self._seen = self._seen, self._now()
