@@ -88,7 +88,10 @@ class ThroughDriver:
         self.connection = connection
         self._core = ThroughCore(connection)
         self._texts = texts
-        self._driver: Any = connection.connection.dbapi_connection
+        # Of a driver for asyncio, SQLAlchemy's own takes two turns of the greenlet where one will do.
+        self._ask = _awaited if connection.dialect.is_async else _asked
+        proxied = connection.connection
+        self._driver: Any = proxied.driver_connection if connection.dialect.is_async else proxied.dbapi_connection
         self._failure = connection.dialect.loaded_dbapi.Error
         self._logged = logging.getLogger("sqlalchemy.engine.Engine").isEnabledFor(logging.INFO)
 
@@ -96,10 +99,14 @@ class ThroughDriver:
         """See Execution.rows."""
         text = self._text_of(statement)
         try:
-            return self._fetched(text, parameters) if text is not None else self._core.rows(statement, parameters)
+            if text is None:
+                return self._core.rows(statement, parameters)
+            found: Sequence[Sequence[Any]] = self._answer(text, parameters, reads=True)
         except OperationalError as error:
             if _NO_UTF_8 not in str(error.orig):
                 raise
+        else:
+            return found
         # A text that a hand has put into SQLite: its bytes are handed on, so that it does not take other rows with it.
         usual, self._driver.text_factory = self._driver.text_factory, _text_or_bytes
         try:
@@ -112,13 +119,11 @@ class ThroughDriver:
         text = self._text_of(statement)
         if text is None:
             return self._core.write(statement, parameters)
-        cursor = self._execute(text, parameters)
-        written: int = cursor.rowcount
-        cursor.close()
+        written: int = self._answer(text, parameters, reads=False)
         return written
 
     def write_many(self, statement: Insert | Update, parameters: Sequence[Mapping[str, Any]]) -> int:
-        """Write with each of these in turn, and count the rows that were."""
+        """Write with each of these in turn, and count the rows that were; not over a driver for asyncio."""
         text = self._text_of(statement)
         if text is None:
             return self.connection.execute(statement, parameters).rowcount
@@ -126,7 +131,7 @@ class ThroughDriver:
         try:
             cursor.executemany(text.sql, [text.values(each) for each in parameters])
         except self._failure as error:
-            raise self._wrapped(error, cursor, text) from error
+            raise self._wrapped(error, text) from error
         written: int = cursor.rowcount
         cursor.close()
         return written
@@ -139,34 +144,46 @@ class ThroughDriver:
             self._texts[statement] = _compiled(statement, self.connection.dialect)
         return self._texts[statement]
 
-    def _fetched(self, text: _Text, parameters: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
-        cursor = self._execute(text, parameters)
+    def _answer(self, text: _Text, parameters: Mapping[str, Any], *, reads: bool) -> Any:
         try:
-            rows: Sequence[Sequence[Any]] = cursor.fetchall()
+            return self._ask(self._driver, text.sql, text.values(parameters), reads)
         except self._failure as error:
-            raise self._wrapped(error, cursor, text) from error
-        finally:
-            cursor.close()
-        return rows
+            raise self._wrapped(error, text) from error
 
-    def _execute(self, text: _Text, parameters: Mapping[str, Any]) -> Any:
-        values = text.values(parameters)
-        cursor = self._driver.cursor()
-        try:
-            cursor.execute(text.sql, values)
-        except self._failure as error:
-            raise self._wrapped(error, cursor, text) from error
-        return cursor
-
-    def _wrapped(self, error: Any, cursor: Any, text: _Text) -> BaseException:
+    def _wrapped(self, error: Any, text: _Text) -> BaseException:
         dialect = self.connection.dialect
-        lost = dialect.is_disconnect(error, self._driver, cursor)
+        lost = dialect.is_disconnect(error, self._driver, None)
         if lost:
             self.connection.invalidate(error)
         wrapped: BaseException = DBAPIError.instance(
             text.sql, {}, error, self._failure, hide_parameters=True, connection_invalidated=lost, dialect=dialect
         )
         return wrapped
+
+
+def _asked(driver: Any, sql: str, values: Any, reads: bool) -> Any:
+    cursor = driver.cursor()
+    try:
+        cursor.execute(sql, values)
+        return cursor.fetchall() if reads else cursor.rowcount
+    finally:
+        cursor.close()
+
+
+def _awaited(driver: Any, sql: str, values: Any, reads: bool) -> Any:
+    # Here and not above: only those who use it need the greenlet package.
+    from sqlalchemy.util import await_only  # noqa: PLC0415
+
+    return await_only(_asked_in_loop(driver, sql, values, reads))
+
+
+async def _asked_in_loop(driver: Any, sql: str, values: Any, reads: bool) -> Any:
+    # Entered, as every driver's can be, and not left: of a call that is cancelled, aiomysql would await the rest.
+    cursor = await driver.cursor().__aenter__()
+    await cursor.execute(sql, values)
+    answer = await cursor.fetchall() if reads else cursor.rowcount
+    await cursor.close()
+    return answer
 
 
 def write_many(connection: Connection, statement: Insert | Update, parameters: Sequence[Mapping[str, Any]]) -> int:
