@@ -69,7 +69,9 @@ class _Text(NamedTuple):
         if self.constants:
             parameters = {**self.constants, **parameters}
         if self.processors:
-            parameters = {**parameters, **{name: process(parameters[name]) for name, process in self.processors}}
+            parameters = dict(parameters)
+            for name, process in self.processors:
+                parameters[name] = process(parameters[name])
         return parameters if self.order is None else [parameters[name] for name in self.order]
 
 

@@ -55,7 +55,7 @@ def archive_entry(seen: dict[str, Any], original: Row[*tuple[Any, ...]], changes
 
 def _changes(changes: Sequence[Change]) -> str:
     """Write down what an upcast changed; of very long values only that they were there, for the payload has them."""
-    report = to_json([change._asdict() for change in changes])
+    report = to_json([{"path": path, "reason": why, "old": old, "new": new} for path, why, old, new in changes])
     if len(report) > MAX_CHANGES_BYTES:
         report = to_json(
             [change._replace(old=_shortened(change.old), new=_shortened(change.new))._asdict() for change in changes]
