@@ -6,7 +6,6 @@ Pure. `datetime.fromisoformat` reads what SQLAlchemy's own type for SQLite reads
 
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import UTC, datetime
 
 _LENGTH = len("2026-11-25 22:06:24.000000")
@@ -15,10 +14,12 @@ _LENGTH = len("2026-11-25 22:06:24.000000")
 def moment_of(value: object) -> datetime | None:
     """Read a moment in UTC, None when what stands there is none; a time without a zone was given in UTC."""
     if isinstance(value, str):
-        if len(value) == _LENGTH:
-            # As text_of() writes it, it is read in half of the time when the zone stands behind it.
-            with suppress(ValueError):
+        try:
+            if len(value) == _LENGTH:
+                # As text_of() writes it, it is read in half of the time when the zone stands behind it.
                 return datetime.fromisoformat(f"{value}+00:00")
+        except ValueError:
+            pass
         try:
             moment = datetime.fromisoformat(value)
         except ValueError:

@@ -78,21 +78,23 @@ def tried_again(error: Exception, *, connection_lost: bool) -> None:
 
 
 def spans(system: str) -> Callable[[str], AbstractContextManager[Any]]:
-    """Make what opens a span around each call of a store on a database system, or does nothing without the API."""
+    """
+    Make what opens a span around each call of a store on a database system.
+
+    It does nothing without the API, nor where no SDK has been configured by now: to look at each call whether one has
+    been since would take a thirtieth of a load from SQLite.
+    """
     try:
         import opentelemetry.trace as trace  # noqa: PLC0415, PLR0402 - only where it is installed, and a store is opened
     except ImportError:
         return lambda _: _NOTHING
+    if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+        return lambda _: _NOTHING
     tracer = trace.get_tracer("rekindle")
     attributes = {"db.system.name": {"mysql": "mariadb"}.get(system, system)}
-
-    def span(name: str) -> AbstractContextManager[Any]:
-        # Without an SDK a span would be made to be thrown away, at a third of what a load from SQLite costs.
-        if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
-            return _NOTHING
-        return tracer.start_as_current_span(f"rekindle.{name}", kind=trace.SpanKind.CLIENT, attributes=attributes)
-
-    return span
+    return lambda name: tracer.start_as_current_span(
+        f"rekindle.{name}", kind=trace.SpanKind.CLIENT, attributes=attributes
+    )
 
 
 @cache

@@ -200,6 +200,24 @@ def test_a_guard_sees_the_whole_document_and_its_finding_is_raised():
     assert seen[0]["later"] == {"x": 1}
 
 
+def test_a_guard_sees_what_has_nothing_odd_about_it():
+    """Whatever else is a reason to look through a document, or none."""
+    seen = []
+
+    codec.encode(metadata(), 3, seen.append)
+
+    assert [document["model"] for document in seen] == [metadata().model]
+
+
+def test_the_number_is_stamped():
+    """Whatever it was set to; on the model as well."""
+    session = metadata(schema_version=1)
+
+    encoded = codec.encode(session, 3, None)
+
+    assert (json.loads(encoded.payload)["schema_version"], encoded.schema_version, session.schema_version) == (3, 3, 3)
+
+
 def test_a_document_of_another_program_is_adopted_as_it_is():
     """The text of an older document is kept to the byte."""
     encoded = codec.adopt(OLD, 3, None)
