@@ -75,9 +75,6 @@ class _Text(NamedTuple):
         return parameters if self.order is None else [parameters[name] for name in self.order]
 
 
-Texts: TypeAlias = dict[Statement, _Text | None]
-
-
 class ThroughDriver:
     """
     On an AUTOCOMMIT connection that nobody else has.
@@ -86,10 +83,10 @@ class ThroughDriver:
     events, as tracers do, or has SQL logged, Core does the work, so that they miss nothing.
     """
 
-    def __init__(self, connection: Connection, texts: Texts) -> None:
+    def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self._core = ThroughCore(connection)
-        self._texts = texts
+        self._texts = _texts_of(connection.dialect)
         # Of a driver for asyncio, SQLAlchemy's own takes two turns of the greenlet where one will do.
         self._ask = _awaited if connection.dialect.is_async else _asked
         proxied = connection.connection
@@ -190,11 +187,12 @@ async def _asked_in_loop(driver: Any, sql: str, values: Any, reads: bool) -> Any
 
 def write_many(connection: Connection, statement: Insert | Update, parameters: Sequence[Mapping[str, Any]]) -> int:
     """Write with each of these in turn, in the transaction that the connection is in; count the rows that were."""
-    return ThroughDriver(connection, _texts_of(connection.dialect)).write_many(statement, parameters)
+    return ThroughDriver(connection).write_many(statement, parameters)
 
 
 @lru_cache(maxsize=8)
-def _texts_of(_dialect: Dialect) -> Texts:
+def _texts_of(_dialect: Dialect) -> dict[Statement, _Text | None]:
+    """Keep what was compiled for an engine, for all of its connections."""
     return {}
 
 

@@ -22,7 +22,7 @@ from rekindle.errors import (
     SessionNotFoundError,
     StaleSessionError,
 )
-from rekindle.execution import Texts, ThroughDriver
+from rekindle.execution import ThroughDriver
 from rekindle.observability import tried_again
 from rekindle.repository import SessionRepository
 
@@ -138,7 +138,6 @@ class HeldConnections:
         self._engine = engine
         self._options = options
         self._idle: deque[SessionRepository] = deque()
-        self._texts: Texts = {}
         # Of `_open` and `_waiting`, and only where nothing is idle: a semaphore around each call costs as much as
         # reading the times of a row.
         self._turn = Condition()
@@ -247,7 +246,7 @@ class HeldConnections:
             self._closed()
             raise
         repository = SessionRepository(connection, **self._options)
-        repository.execution = ThroughDriver(connection, self._texts)
+        repository.execution = ThroughDriver(connection)
         return repository
 
     def _closed(self) -> None:
