@@ -134,7 +134,7 @@ def encode(metadata: SessionMetadata, write_version: int, guard: SecretGuard | N
 
 def encode_validated(metadata: SessionMetadata, write_version: int, guard: SecretGuard | None) -> Encoded:
     """
-    Say a document that decode() has just made and nobody has had in hand since; the rest of encode().
+    Say a document that has just been validated and nobody has had in hand since; the rest of encode().
 
     Only for a guard, an unknown key, an odd text or an older schema version is the text parsed again.
     """

@@ -55,12 +55,17 @@ def archive_entry(seen: dict[str, Any], original: Row[*tuple[Any, ...]], changes
 
 def _changes(changes: Sequence[Change]) -> str:
     """Write down what an upcast changed; of very long values only that they were there, for the payload has them."""
-    report = to_json([{"path": path, "reason": why, "old": old, "new": new} for path, why, old, new in changes])
+    report = _spelled(changes)
     if len(report) > MAX_CHANGES_BYTES:
-        report = to_json(
-            [change._replace(old=_shortened(change.old), new=_shortened(change.new))._asdict() for change in changes]
+        report = _spelled(
+            [change._replace(old=_shortened(change.old), new=_shortened(change.new)) for change in changes]
         )
     return report.decode()
+
+
+def _spelled(changes: Sequence[Change]) -> bytes:
+    # Not _asdict(), which takes twice as long, for an old row has ten of them.
+    return to_json([{"path": path, "reason": reason, "old": old, "new": new} for path, reason, old, new in changes])
 
 
 def _shortened(value: Any) -> Any:
