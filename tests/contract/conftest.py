@@ -152,12 +152,21 @@ def rows(engine) -> Rows:
 
 
 @pytest.fixture
-def fill(rows, documents) -> Callable[[int], None]:
+def fill(engine, documents) -> Callable[..., None]:
     """Put so many rows of schema version 2 into the table."""
 
-    def put(count: int) -> None:
-        for number in range(count):
-            rows.insert(f"session-{number:05}", documents.version_2, 2)
+    def put(count: int, prefix: str = "session", payload: str = documents.version_2) -> None:
+        then = datetime(2024, 2, 29, tzinfo=UTC)
+        batch = [
+            {
+                "session_id": f"{prefix}-{number:05}", "schema_version": 2, "lock_version": 1, "payload": payload,
+                "realm": None, "provider": "openai", "model": "gpt-5", "instance_id": None, "comms_name": None,
+                "created_at": then, "updated_at": then,
+            }
+            for number in range(count)
+        ]  # fmt: skip
+        with engine.begin() as connection:
+            connection.execute(session_metadata.insert(), batch)
 
     return put
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-from datetime import UTC, datetime
 
 import pytest
 import sqlalchemy as sa
@@ -14,29 +13,8 @@ from rekindle.backfill import Controls, Settings
 from rekindle.backfill.errors import BackfillIncompleteError, TooManyFailuresError
 from rekindle.orm import session_metadata
 
-VERSION_2 = '{"schema_version":2,"model":"gpt-5","max_tokens":1,"provider":"open_a_i","tooling":{}}'
 CREDENTIAL = "sk-proj-" + "Zx81kQ0vLw93mTb7Yd52" * 2
 LOCKING = "SELECT session_metadata.session_id, session_metadata.lock_version, session_metadata.schema_version"
-
-
-@pytest.fixture
-def fill(engine):
-    """Put so many rows of schema version 2 into the table."""
-
-    def put(count, prefix="session", payload=VERSION_2):
-        then = datetime(2024, 2, 29, tzinfo=UTC)
-        batch = [
-            {
-                "session_id": f"{prefix}-{number:05}", "schema_version": 2, "lock_version": 1, "payload": payload,
-                "realm": None, "provider": "openai", "model": "gpt-5", "instance_id": None, "comms_name": None,
-                "created_at": then, "updated_at": then,
-            }
-            for number in range(count)
-        ]  # fmt: skip
-        with engine.begin() as connection:
-            connection.execute(session_metadata.insert(), batch)
-
-    return put
 
 
 @pytest.fixture
@@ -261,9 +239,9 @@ def test_the_pinned_version_is_written(engine, monkeypatch, at_versions, rows, d
     assert [kept["schema_version"] for kept in rows.archived("oldest")] == [1, 2]
 
 
-def test_a_credential_in_a_row_does_not_hold_it_back(engine, fill, rows):
+def test_a_credential_in_a_row_does_not_hold_it_back(engine, fill, rows, documents):
     """It is there already; a row left behind would one day not load at all."""
-    fill(1, payload=f'{VERSION_2[:-1]},"provider_params":{{"api_key":"{CREDENTIAL}"}}}}')
+    fill(1, payload=f'{documents.version_2[:-1]},"provider_params":{{"api_key":"{CREDENTIAL}"}}}}')
     report = backfill.run(engine)
 
     assert report.done.converted == 1
@@ -350,17 +328,17 @@ def test_no_original_is_left_of_a_batch_that_failed(engine, fill, right_before, 
     assert at_versions() == {(2, 1): 3}
 
 
-def test_what_is_written_is_exact_whatever_is_in_it(engine, rows, rival):
+def test_what_is_written_is_exact_whatever_is_in_it(engine, rows, rival, documents):
     """In one batch: short and long, empty and missing, quotes, percent signs, backslashes, and every alphabet."""
     names = ["plain", "%s %(x)s 100%", 'it\'s \\ "quoted" \\n', "wörker 日本 😀", "  spaces  ", "x" * 255]
     long = "y" * 300_000
     for number, name in enumerate(names):
         extra = {"comms_name": name, "provider_params": {"text": long if number % 2 else "", "n": [1, 1.0, None]}}
-        document = json.dumps({**json.loads(VERSION_2), **extra}, ensure_ascii=number % 2 == 0)
+        document = json.dumps({**json.loads(documents.version_2), **extra}, ensure_ascii=number % 2 == 0)
         for prefix in ("saved", "backfilled"):
             rows.insert(f"{prefix}-{number} é% ", document, 2)
         rival.save(rival.load(f"saved-{number} é% "))
-    rows.insert("backfilled without", VERSION_2, 2, comms_name="stale")
+    rows.insert("backfilled without", documents.version_2, 2, comms_name="stale")
     report = backfill.run(engine, Settings(batch_size=50))
     both = [[rows.read(f"{prefix}-{number} é% ") for prefix in ("saved", "backfilled")] for number in range(len(names))]
 
